@@ -70,9 +70,6 @@ void cluster_set_alarm(const struct cluster *cluster, const struct config_target
 /* This cluster in the GET /status document; a new reference. */
 json_t *cluster_status(const struct cluster *cluster) MUST_CHECK;
 
-/* NULL and "" become null. Text that is not UTF-8 is escaped, because JSON cannot hold it. */
-json_t *cluster_text_json(const char *text) MUST_CHECK;
-
 /* See pipeline_is_ready(). */
 bool cluster_is_ready(const struct cluster *cluster) MUST_CHECK;
 

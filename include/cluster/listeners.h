@@ -32,8 +32,8 @@ typedef void listeners_shared_cb(const struct config_target *target,
                                  const struct haproxy_bind *rendered, const char *file,
                                  const struct haproxy_bind *own, void *arg);
 
-#define LISTENERS_SHARED_CURE                                                                    \
-	"take that section out, as segue's has its place, or give the template other addresses " \
+#define LISTENERS_SHARED_CURE                                                                     \
+	"remove that section, because segue's replaces it, or give the template other addresses " \
 	"(var.rw_bind, var.ro_bind)"
 
 /* Calls `found` once for each such bind in `files`, which are HAProxy's own, and the targets of

@@ -14,9 +14,9 @@ struct orphaned_hold {
 	enum config_target_kind kind;
 	char *name; /* of the former section */
 	char *path; /* of the record's file */
-	char *
-	    place; /* console or socket; NULL: the record is of an older segue, or cannot be read */
-	char *output; /* NULL: as for `place` */
+	/* NULL: the record is of an older segue, or cannot be read */
+	char *place; /* console or socket */
+	char *output;
 };
 
 /* Finds them in state_dir. The array has `count` items; free it with orphaned_holds_free(). */

@@ -51,7 +51,7 @@ bool state_or_example_topology(const struct config *config, size_t cluster, stru
                                struct err *problem);
 
 /* Appends the text that the target's template gives for that topology. Returns true if it is what
- * was applied last. The text is empty if it cannot be rendered, which may well work with real
+ * was applied last. Appends nothing if it cannot be rendered, which may well work with real
  * servers. */
 bool state_or_example_render(const struct config *config, size_t target,
                              const struct mustache *template, struct strbuf *text);

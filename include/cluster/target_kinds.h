@@ -21,13 +21,10 @@ struct target *target_create(struct target_hub *hub, const struct config_target 
 /* Returns true if some line leads to the primary: for [haproxy] a server that takes clients (not
  * disabled, no backup, weight above 0), for [pgbouncer] a database. `address` is numeric, as
  * inet_ntop(3) writes it. Also true if that cannot be known, as with a server that has a host name,
- * and if the target has leads_to_primary = no. A text that cannot be read is an error, too. */
-bool text_check_leads(const struct config_target *target, const char *text, size_t len,
-                      const char *address, uint16_t port, struct err *err) MUST_CHECK;
-
-/* The same with all checks, for the text of a new template: for [haproxy] also the way from each
+ * and if the target has leads_to_primary = no. A text that cannot be read is an error, too.
+ * `whole`: with all checks, for the text of a new template: for [haproxy] also the way from each
  * bind to the servers (haproxy/model/routes.h). */
-bool text_check_judge(const struct config_target *target, const char *text, size_t len,
+bool text_check_leads(const struct config_target *target, bool whole, const char *text, size_t len,
                       const char *address, uint16_t port, struct err *err) MUST_CHECK;
 
 /* [haproxy]: returns true if no section of `before` that still exists has lost all its binds or all

@@ -5,13 +5,19 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
 #include "base/strbuf.h"
-#include "report/cursor.h"
 
 struct event_base;
 struct report_server;
+
+/* The position in a long document that is made part by part; the event loop runs in between. */
+struct report_cursor {    /* all 0 at the start */
+	size_t next;      /* the part to make next */
+	unsigned edition; /* of the source; when it changes, the document starts again */
+};
 
 struct report_source {
 	/* GET /status: appends the next part of the document; false: this was the last part. */

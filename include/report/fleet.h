@@ -61,6 +61,10 @@ void fleet_encode(const struct fleet_note *note, struct strbuf *out);
  * fleet_note_fini() on `out` only after success. */
 bool fleet_decode(const char *data, size_t len, struct fleet_note *out, struct err *err) MUST_CHECK;
 
+/* For all JSON documents: NULL and "" become null. Text that is not UTF-8 is escaped, because JSON
+ * cannot hold it. */
+json_t *report_text_json(const char *text) MUST_CHECK;
+
 /* --- the fleet of a cluster ---
  *
  * What the store says, what each sidecar reports, and which sidecars do not lead to the primary

@@ -18,6 +18,8 @@ struct metrics_label {
 void metrics_family(struct strbuf *out, const char *name, const char *type, const char *help);
 void metrics_sample(struct strbuf *out, const char *name, const struct metrics_label *labels,
                     size_t label_count, double value);
+/* A family with one sample that has no labels. */
+void metrics_gauge(struct strbuf *out, const char *name, const char *help, double value);
 
 struct metrics_histogram {
 	const int64_t *bounds_us; /* upper bounds, ascending, inclusive */

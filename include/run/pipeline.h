@@ -9,7 +9,7 @@
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "decide/override.h"
-#include "report/cursor.h"
+#include "report/endpoint.h"
 
 struct event_base;
 struct pipeline;

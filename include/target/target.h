@@ -79,7 +79,7 @@ struct desired {
 	const char *former; /* the primary that the proxy's file names; only used while the target
 	                       has had no text. Copied. NULL: unknown */
 	uint16_t former_port;
-	bool new_template; /* check every bind of the text, too (text_check_judge()) */
+	bool new_template; /* check every bind of the text, too (text_check_leads()) */
 };
 
 struct target_hub *target_hub_create(struct event_base *base);

@@ -43,14 +43,14 @@ struct cluster {
 	char *override_problem; /* why its file cannot be used; NULL: it can */
 	struct watcher *watcher;
 	struct verifier *verifier;
-	struct cluster_target *outlets;
+	struct cluster_target *targets;
 	size_t target_count;
 	bool primed; /* the targets have been given a text */
 	struct decide_hold hold;
 	struct manager_times times; /* as the store had them last; layout patroni */
 	int64_t hold_limit_ms;      /* of this hold, counted from its start */
 	int64_t hold_starting_ms;   /* in it, when the server was last seen starting up; 0: never */
-	int64_t hold_timeout_said_ms;
+	int64_t hold_timeout_logged_ms;
 	int64_t episode;           /* names this hold, or the last one */
 	int64_t held_zxid;         /* of the value in the store when the hold began */
 	struct member previous;    /* the primary before the one applied */
@@ -72,8 +72,9 @@ struct cluster {
 	char *state_problem;            /* why the state is not on disk; NULL: it is */
 	struct last_decision last_decision;
 	struct cluster_fleet *fleet; /* NULL: fleet = no */
-	char *said; /* the last decision in the log, so that it is logged only once */
-	char *alarm_said;
+	char *logged; /* the last decision in the log, so that it is logged only once */
+	enum decision_kind logged_kind;
+	char *alarm_logged;
 	int64_t overruled_ms; /* since when the servers overrule the store; 0: they do not */
 };
 
@@ -84,9 +85,13 @@ void cluster_input(const struct cluster *cluster, struct decide_input *out);
 
 /* --- own_listener.c --- */
 
+#define CLUSTER_MEMBERS_MAX (2 * TOPOLOGY_SLOTS_MAX)
+
 /* Finds which members of the fact, of what is applied and of a pin are own listeners (struct
- * own_listener in decide/decide.h). */
-void cluster_find_own(struct cluster *cluster, const struct watch_fact *fact);
+ * own_listener in decide/decide.h). `others` gets the members that are none; the pinned server is
+ * not among them. Returns their number. */
+size_t cluster_find_own(struct cluster *cluster, const struct watch_fact *fact,
+                        const struct member *others[CLUSTER_MEMBERS_MAX]);
 
 /* Does the same. Returns true if the result has changed: a PgBouncer reports late where it
  * listens. */
@@ -112,28 +117,11 @@ int64_t cluster_hold_left_ms(const struct cluster *cluster);
 int64_t cluster_hold_timeout_ms(const struct cluster *cluster, bool starting);
 char *cluster_hold_source(const struct cluster *cluster) MUST_CHECK; /* in words; caller frees */
 
-/* The target of this cluster with the kind and name of `target`, which may be of another edition of
- * the configuration. NULL: there is none. */
-const struct cluster_target *cluster_find_outlet(const struct cluster *cluster,
-                                                 const struct config_target *target);
-
 /* The target has confirmed the applied topology. */
-bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *outlet);
-
-/* --- templates.c --- */
-
-/* Appends the text that the template gives for the applied topology. */
-bool cluster_render(const struct cluster *cluster, const struct config_target *target,
-                    const struct mustache *template, struct strbuf *text,
-                    struct err *err) MUST_CHECK;
+bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *entry);
 
 /* Adds to the error that its line numbers are those of the rendered text; always returns false. */
 bool cluster_of_rendered(struct err *err);
-
-/* Examines once each text that a target has accepted from a new template, and sets `alarm`. To be
- * called in the same loop iteration in which the texts were accepted, because the files still have
- * their old content then. */
-void cluster_look_at_texts(struct cluster *cluster);
 
 /* --- snapshot.c --- */
 
@@ -144,6 +132,7 @@ struct cluster_snapshot {
 	const struct cluster *cluster;
 	struct decide_input input;         /* the facts, as decide() gets them */
 	const struct topology *topology;   /* that is applied */
+	const struct topology *named;      /* by the store; if it has none, the applied one */
 	const struct server_fact *primary; /* the answers of its primary; NULL: it is not asked */
 	bool is_held;                      /* there is no primary: clients are held or fenced */
 	bool is_fenced;
@@ -173,11 +162,7 @@ struct cluster_server { /* all pointers are borrowed, as above */
 void cluster_server(const struct cluster_snapshot *snapshot, size_t index,
                     struct cluster_server *out);
 
-/* Whether the server at that address would be admitted as the primary. */
-struct admission cluster_admission(const struct cluster_snapshot *snapshot,
-                                   const struct member *at);
-
-/* Returns the member at the address of `at`; NULL: there is none. */
+/* Returns the member at the address of `at`; NULL: there is none, or no topology. */
 const struct member *cluster_find_member(const struct topology *topology, const struct member *at);
 
 /* --- fleet_node.c --- */
@@ -194,16 +179,17 @@ void cluster_fleet_close(struct cluster *cluster);
  * to. */
 void cluster_judge(const struct cluster *cluster, const struct decide_input *input,
                    const struct decision *decision, struct last_decision *out);
-void cluster_say(struct cluster *cluster, const struct watch_fact *fact);
-void cluster_say_override(const struct cluster *cluster);
+void cluster_log(struct cluster *cluster, const struct watch_fact *fact);
+void cluster_log_override(const struct cluster *cluster);
 
 /* --- save.c --- */
 
 void cluster_load(struct cluster *cluster, const char *state_dir);
-void cluster_save_soon(struct cluster *cluster);
-void cluster_save_now(struct cluster *cluster);       /* as soon as the proxies have been moved */
+#define CLUSTER_SAVE_AFTER_MS 1000 /* for what need not be on disk at once */
+void cluster_save_later(struct cluster *cluster, int64_t after_ms);
+/* After a move. `urgent`: as soon as the proxies have confirmed it. `news`: to other servers. */
+void cluster_save_move(struct cluster *cluster, bool urgent, bool news);
 void cluster_save_confirmed(struct cluster *cluster); /* if all targets have confirmed the move */
-void cluster_save_lazily(struct cluster *cluster);    /* for the same servers under a newer zxid */
 void cluster_save_last(struct cluster *cluster);      /* now, and waits for the disk */
 void cluster_on_persist(void *arg);
 

@@ -40,13 +40,13 @@ static bool note_confirmed(struct cluster *cluster)
 {
 	struct cluster_fleet *fleet = cluster->fleet;
 	char primary[MEMBER_ENDPOINT_MAX];
-	bool all = cluster_leads(cluster);
+	bool all = true;
 
-	if (!all)
+	if (!cluster_leads(cluster))
 		return false;
 	member_endpoint(&cluster->applied.topology.primary, primary);
 	for (size_t i = 0; i < cluster->target_count; i++) {
-		if (cluster_has_confirmed(cluster, &cluster->outlets[i]))
+		if (cluster_has_confirmed(cluster, &cluster->targets[i]))
 			memcpy(fleet->primaries[i], primary, sizeof(primary));
 		else
 			all = false;
@@ -66,15 +66,15 @@ static bool note_confirmed(struct cluster *cluster)
 
 static void fill_target(const struct cluster *cluster, size_t index, struct fleet_target *out)
 {
-	const struct cluster_target *outlet = &cluster->outlets[index];
+	const struct cluster_target *entry = &cluster->targets[index];
 	struct target_status status;
 
-	target_status(outlet->target, &status);
+	target_status(entry->target, &status);
 	out->zxid = status.zxid;
 	out->in_sync = status.in_sync;
 	out->old_sessions = status.old_sessions;
-	COPY(out->name, outlet->config->name);
-	COPY(out->kind, config_target_kind_name(outlet->config->kind));
+	COPY(out->name, entry->config->name);
+	COPY(out->kind, config_target_kind_name(entry->config->kind));
 	COPY(out->primary, cluster->fleet->primaries[index]);
 	COPY(out->problem, status.problem);
 }
@@ -184,8 +184,12 @@ void cluster_fleet_open(struct cluster *cluster, const struct cluster_world *wor
 	arm(fleet, FLEET_CALM_MS);
 }
 
-static void end(struct cluster_fleet *fleet)
+/* `stop` leaves the znode there, or not. */
+static void end(struct cluster *cluster, void (*stop)(struct zk_ephemeral *presence))
 {
+	struct cluster_fleet *fleet = STEAL(cluster->fleet);
+
+	stop(fleet->presence);
 	timer_free(fleet->write);
 	free(fleet->primaries);
 	free(fleet->path);
@@ -194,22 +198,13 @@ static void end(struct cluster_fleet *fleet)
 
 void cluster_fleet_close(struct cluster *cluster)
 {
-	struct cluster_fleet *fleet = STEAL(cluster->fleet);
-
-	if (fleet == NULL)
-		return;
-	zk_ephemeral_leave(fleet->presence);
-	end(fleet);
+	if (cluster->fleet != NULL)
+		end(cluster, zk_ephemeral_leave);
 }
 
 void cluster_fleet_pass_on(struct cluster *cluster, const struct cluster *next)
 {
-	struct cluster_fleet *fleet = cluster->fleet;
-
-	if (fleet == NULL || next == NULL || next->fleet == NULL ||
-	    strcmp(fleet->path, next->fleet->path) != 0)
-		return;
-	cluster->fleet = NULL;
-	zk_ephemeral_destroy(fleet->presence);
-	end(fleet);
+	if (cluster->fleet != NULL && next != NULL && next->fleet != NULL &&
+	    strcmp(cluster->fleet->path, next->fleet->path) == 0)
+		end(cluster, zk_ephemeral_destroy);
 }

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/file.h"
 #include "base/machine.h"
@@ -49,26 +50,16 @@ static bool drives(const struct config *config, size_t cluster, const char *sock
 
 /* "localhost" is the only name that means the same machine everywhere. HAProxy resolves the
  * others. */
-static bool is_localhost(const struct haproxy_bind *bind, const char *address, uint16_t port)
+static bool is_localhost(const struct haproxy_bind *bind, const char *address,
+                         const struct haproxy_bind *at)
 {
-	static const char name[] = "localhost:";
+	int family = strchr(address, ':') != NULL ? AF_INET6 : AF_INET;
+	struct haproxy_bind bound;
 
-	return bind->kind == HAPROXY_BIND_NAME && strncmp(bind->spelled, name, strlen(name)) == 0 &&
-	       strtoul(bind->spelled + strlen(name), NULL, 10) == port &&
-	       machine_is_loopback(address);
-}
-
-/* A bind to all addresses covers the addresses of the machine on which HAProxy runs. */
-static bool is_all(const struct haproxy_bind *bind)
-{
-	return bind->kind == HAPROXY_BIND_ANY || bind->kind == HAPROXY_BIND_ANY_IPV4 ||
-	       bind->kind == HAPROXY_BIND_ANY_IPV6;
-}
-
-static bool is_on_haproxys_machine(const char *address, const char *socket)
-{
-	return machine_is_loopback(address) ||
-	       (machine_has_address(address) && !haproxy_is_elsewhere(socket));
+	return bind->host != NULL && strcasecmp(bind->host, "localhost") == 0 &&
+	       (bind->host_family == AF_UNSPEC || bind->host_family == family) &&
+	       machine_is_loopback(address) && haproxy_bind_at(bind, address, &bound) &&
+	       haproxy_bind_overlaps(&bound, at);
 }
 
 const struct config_target *listeners_find(const struct listeners *listeners, size_t cluster,
@@ -82,25 +73,20 @@ const struct config_target *listeners_find(const struct listeners *listeners, si
 		const struct haproxy_bind *bind = &listeners->binds.items[i];
 		const struct config_target *target = &listeners->config->targets[bind->owner];
 
-		if ((haproxy_bind_overlaps(bind, &at) || is_localhost(bind, address, port)) &&
-		    *bind->interface == '\0' &&
-		    drives(listeners->config, cluster, target->socket) &&
-		    (!is_all(bind) || is_on_haproxys_machine(address, target->socket)))
+		if (!(haproxy_bind_overlaps(bind, &at) || is_localhost(bind, address, &at)) ||
+		    *bind->interface != '\0' || !drives(listeners->config, cluster, target->socket))
+			continue;
+		/* a bind to all addresses covers those of the machine on which HAProxy runs */
+		if ((bind->kind != HAPROXY_BIND_ANY && bind->kind != HAPROXY_BIND_ANY_IPV4 &&
+		     bind->kind != HAPROXY_BIND_ANY_IPV6) ||
+		    machine_is_loopback(address) ||
+		    (machine_has_address(address) && !haproxy_is_elsewhere(target->socket)))
 			return target;
 	}
 	return NULL;
 }
 
 /* --- binds in HAProxy's own files --- */
-
-struct shared {
-	const struct listeners *listeners;
-	const char *socket;
-	const struct string_list *files;
-	bool ask;
-	listeners_shared_cb *found;
-	void *arg;
-};
 
 /* Replaces a host name by its address, if it has one. */
 static struct haproxy_bind as_bound(const struct haproxy_bind *bind, bool ask)
@@ -110,37 +96,30 @@ static struct haproxy_bind as_bound(const struct haproxy_bind *bind, bool ask)
 	return haproxy_bind_resolve(bind, ask, &bound) ? bound : *bind;
 }
 
-static void find_rendered(const struct shared *shared, const struct haproxy_bind *own)
+/* The bind of a target of this socket that shares its address with `own`; NULL: none. */
+static const struct haproxy_bind *find_rendered(const struct listeners *listeners,
+                                                const char *socket, const struct haproxy_bind *own,
+                                                bool ask)
 {
-	const struct haproxy_binds *binds = &shared->listeners->binds;
-	const struct haproxy_bind bound = as_bound(own, shared->ask);
+	const struct haproxy_bind bound = as_bound(own, ask);
 
-	for (size_t i = 0; i < binds->count; i++) {
-		const struct haproxy_bind *rendered = &binds->items[i];
-		const struct config_target *target =
-		    &shared->listeners->config->targets[rendered->owner];
+	for (size_t i = 0; i < listeners->binds.count; i++) {
+		const struct haproxy_bind *rendered = &listeners->binds.items[i];
 		struct haproxy_bind at;
 
-		if (strcmp(target->socket, shared->socket) != 0)
+		if (strcmp(listeners->config->targets[rendered->owner].socket, socket) != 0)
 			continue;
-		at = as_bound(rendered, shared->ask);
-		if (!haproxy_bind_shares(&at, &bound))
-			continue;
-		shared->found(target, rendered, shared->files->items[own->owner], own, shared->arg);
-		return;
+		at = as_bound(rendered, ask);
+		if (haproxy_bind_shares(&at, &bound))
+			return rendered;
 	}
+	return NULL;
 }
 
 void listeners_find_shared(const struct listeners *listeners, const char *socket,
                            const struct string_list *files, bool ask, listeners_shared_cb *found,
                            void *arg)
 {
-	const struct shared shared = {.listeners = listeners,
-	                              .socket = socket,
-	                              .files = files,
-	                              .ask = ask,
-	                              .found = found,
-	                              .arg = arg};
 	struct haproxy_binds own = {.count = 0};
 	struct err ignored; /* `segue check` reports it */
 
@@ -150,7 +129,13 @@ void listeners_find_shared(const struct listeners *listeners, const char *socket
 		if (file_read(files->items[i], FILE_MAX, &text, NULL, &ignored))
 			haproxy_binds_read(&own, text.data, text.len, 0, i);
 	}
-	for (size_t i = 0; i < own.count; i++)
-		find_rendered(&shared, &own.items[i]);
+	for (size_t i = 0; i < own.count; i++) {
+		const struct haproxy_bind *rendered =
+		    find_rendered(listeners, socket, &own.items[i], ask);
+
+		if (rendered != NULL)
+			found(&listeners->config->targets[rendered->owner], rendered,
+			      files->items[own.items[i].owner], &own.items[i], arg);
+	}
 	haproxy_binds_free(&own);
 }

@@ -12,31 +12,24 @@
 #include "topology/layout_fields.h"
 #include "watch/watcher.h"
 
-#define NAME_SHOWN_MAX   63   /* bytes of a name in an alarm */
-#define OVERRULED_MS     1000 /* ms; in an ordinary failover the publisher needs some 100 ms */
-#define SERVER_WORDS_MAX (MEMBER_ENDPOINT_MAX + NAME_SHOWN_MAX + 40)
+#define NAME_SHOWN_MAX 63   /* bytes of a name in an alarm */
+#define OVERRULED_MS   1000 /* ms; in an ordinary failover the publisher needs some 100 ms */
 
 static const struct decision_manner {
 	const char *event;
 	enum log_level level;
+	const char *next;
 } manners[DECIDE_KINDS] = {
-    [DECIDE_WAIT] = {"waiting", LOG_INFO},   [DECIDE_CURRENT] = {"current", LOG_INFO},
-    [DECIDE_KEEP] = {"kept", LOG_WARNING},   [DECIDE_HOLD] = {"hold", LOG_WARNING},
-    [DECIDE_FENCE] = {"fence", LOG_WARNING}, [DECIDE_MOVE] = {"primary", LOG_INFO},
-    [DECIDE_REFUSE] = {"refused", LOG_ERROR}};
-
-static const char *name_of(const struct member *member)
-{
-	return member->name[0] != '\0' ? member->name : "?";
-}
-
-/* The server that clients are led to once the decision is carried out. */
-static const struct member *followed_by(const struct decide_input *input,
-                                        const struct decision *decision)
-{
-	return decision->kind == DECIDE_MOVE ? &decision->next.primary
-	                                     : &input->applied->topology.primary;
-}
+    [DECIDE_WAIT] = {"waiting", LOG_INFO, NULL},
+    [DECIDE_CURRENT] = {"current", LOG_INFO, NULL},
+    [DECIDE_KEEP] = {"kept", LOG_WARNING, "clients stay with the last primary"},
+    [DECIDE_HOLD] = {"hold", LOG_WARNING,
+                     "clients wait for at most hold_timeout, if the target can hold them"},
+    [DECIDE_FENCE] = {"fence", LOG_WARNING,
+                      "sessions are ended, and no client is let through until a primary is "
+                      "admitted"},
+    [DECIDE_MOVE] = {"primary", LOG_INFO, NULL},
+    [DECIDE_REFUSE] = {"refused", LOG_ERROR, "clients stay with the last primary"}};
 
 static void judge_overruled(const struct decide_input *input, const struct decision *decision,
                             struct last_decision *out)
@@ -47,33 +40,33 @@ static void judge_overruled(const struct decide_input *input, const struct decis
 	auto_free char *action = NULL;
 
 	member_endpoint(named != NULL ? &named->primary : NULL, store);
-	member_endpoint(followed_by(input, decision), followed);
+	member_endpoint(decision->kind == DECIDE_MOVE ? &decision->next.primary
+	                                              : &input->applied->topology.primary,
+	                followed);
 	if (cluster->layout == CONFIG_LAYOUT_SEGUE)
 		action = xasprintf(": segue set-primary %s %s; or, if the higher timeline was a "
 		                   "mistake: segue set-primary %s %s",
 		                   cluster->name, followed, cluster->name, store);
 	snprintf(out->alarm, sizeof(out->alarm),
-	         "the store names %s, and %s is followed, which takes writes on a higher "
+	         "the store names %s, but segue follows %s, which takes writes on a higher "
 	         "timeline: correct the store%s",
 	         store, followed, action != NULL ? action : "");
 }
 
-/* "127.0.0.1:5432 (pg1, timeline 2)" */
-static void describe(const struct decide_input *input, const struct member *member, char *out,
-                     size_t size)
+/* Returns "127.0.0.1:5432 (pg1, timeline 2)"; caller frees. */
+static char *describe(const struct decide_input *input, const struct member *member)
 {
 	const struct server_fact *server = server_of(input->servers, input->server_count, member);
-	const char *name = name_of(member);
+	const char *name = member->name[0] != '\0' ? member->name : "?";
 	int shown = (int)utf8_cut(name, NAME_SHOWN_MAX);
-	const char *rest = name[shown] != '\0' ? "..." : "";
-	char endpoint[MEMBER_ENDPOINT_MAX];
+	char endpoint[MEMBER_ENDPOINT_MAX], timeline[40] = "";
 
 	member_endpoint(member, endpoint);
 	if (server != NULL && server->known && server->timeline > 0)
-		snprintf(out, size, "%s (%.*s%s, timeline %lld)", endpoint, shown, name, rest,
+		snprintf(timeline, sizeof(timeline), ", timeline %lld",
 		         (long long)server->timeline);
-	else
-		snprintf(out, size, "%s (%.*s%s)", endpoint, shown, name, rest);
+	return xasprintf("%s (%.*s%s%s)", endpoint, shown, name, name[shown] != '\0' ? "..." : "",
+	                 timeline);
 }
 
 /* Two servers take writes: names them, and says what a person has to do. */
@@ -85,15 +78,14 @@ static void judge_split(const struct decide_input *input, const struct decision 
 	                                 ? decision->same_timeline_primary
 	                             : decision->stray_primary != NULL ? decision->stray_primary
 	                                                               : decision->stale_primary;
-	char one[SERVER_WORDS_MAX], two[SERVER_WORDS_MAX], endpoint[MEMBER_ENDPOINT_MAX];
+	auto_free char *one = describe(input, decision->beside), *two = describe(input, other);
+	char endpoint[MEMBER_ENDPOINT_MAX];
 
 	out->split = true;
-	describe(input, decision->beside, one, sizeof(one));
-	describe(input, other, two, sizeof(two));
 	member_endpoint(other, endpoint);
 	if (decision->same_timeline_primary != NULL)
 		snprintf(out->alarm, sizeof(out->alarm),
-		         "two servers take writes on one timeline: %s besides %s: nothing moves "
+		         "two servers take writes on one timeline: %s and %s: nothing is moved "
 		         "until one of them is stopped",
 		         two, one);
 	else if (decision->stray_primary != NULL && cluster->layout == CONFIG_LAYOUT_SEGUE)
@@ -155,8 +147,8 @@ static void judge_misnamed(const struct decide_input *input, struct last_decisio
 
 	member_endpoint(&applied->primary, endpoint);
 	snprintf(out->alarm, sizeof(out->alarm),
-	         "the store says system_identifier %s, and the primary, %s, has %s, as it had when "
-	         "clients were led to it: nothing is moved: correct it in %.300s%s",
+	         "the store has system_identifier %s, but the primary %s has %s, as before: "
+	         "nothing is moved; correct it in %.300s%s",
 	         input->fact->topology->system_identifier, endpoint, applied->system_identifier,
 	         input->cluster->path, keys[input->cluster->layout]);
 }
@@ -180,22 +172,44 @@ static bool has_moved(const struct decide_input *input)
 
 static void judge_moved(const struct decide_input *input, struct last_decision *out)
 {
-	char store[SERVER_WORDS_MAX], last[SERVER_WORDS_MAX];
+	auto_free char *store = describe(input, &input->fact->topology->primary);
+	auto_free char *last = describe(input, &input->applied->topology.primary);
 
-	describe(input, &input->fact->topology->primary, store, sizeof(store));
-	describe(input, &input->applied->topology.primary, last, sizeof(last));
 	snprintf(out->alarm, sizeof(out->alarm),
-	         "the store names %s, where nobody answers, and clients are led to %s, which takes "
-	         "writes and has the same name: is the address in the store right%s?",
+	         "the store names %s, where no server answers, but clients are led to %s, which "
+	         "takes writes and has the same name: is the address in the store right%s?",
 	         store, last,
 	         input->cluster->layout == CONFIG_LAYOUT_PATRONI
 	             ? ", from connect_address of postgresql in its patroni.yml"
 	             : "");
 }
 
+static void judge_unverified(const struct decide_input *input, const struct server_fact *denial,
+                             struct last_decision *out)
+{
+	auto_free char *login = conninfo_login(input->cluster->verify_conninfo);
+	char endpoint[MEMBER_ENDPOINT_MAX];
+
+	endpoint_format(endpoint, sizeof(endpoint), denial->address, denial->port);
+	out->unverified = true;
+	snprintf(out->alarm, sizeof(out->alarm),
+	         "segue cannot log in to any server, for example %s: %s: %s: correct "
+	         "verify_conninfo%s%.100s in [cluster %s], or the role on the servers; segue check "
+	         "shows more",
+	         endpoint, denial->problem,
+	         input->cluster->verify == CONFIG_VERIFY_REQUIRE
+	             ? "no other primary is admitted"
+	             : "the next primary that the store names is followed without a check",
+	         login[0] != '\0' ? " = " : "", login, input->cluster->name);
+}
+
 static void judge_alarm(const struct cluster *cluster, const struct decide_input *input,
                         const struct decision *decision, struct last_decision *out)
 {
+	const struct config_cluster *config = cluster->config;
+	const struct own_listener *standby = own_standby(input);
+	const struct server_fact *denial = find_denial(input->servers, input->server_count);
+
 	if (decision->same_timeline_primary != NULL || decision->stray_primary != NULL ||
 	    decision->stale_primary != NULL)
 		judge_split(input, decision, out);
@@ -211,50 +225,20 @@ static void judge_alarm(const struct cluster *cluster, const struct decide_input
 		judge_moved(input, out);
 	else if (decision->overruled)
 		judge_overruled(input, decision, out);
-	else if (own_standby(input) != NULL)
-		judge_own(cluster, own_standby(input), "a standby that the store names", out);
-}
-
-static void judge_store(const struct cluster *cluster, const struct decide_input *input,
-                        struct last_decision *out)
-{
-	const struct config_cluster *config = cluster->config;
-
-	if (out->alarm[0] == '\0' && store_is_strange(input->fact, input->applied))
+	else if (standby != NULL)
+		judge_own(cluster, standby, "a standby that the store names", out);
+	else if (store_is_strange(input->fact, input->applied))
 		snprintf(out->alarm, sizeof(out->alarm),
-		         "there is nothing at path = %.200s in the store, and what was followed "
-		         "before came from another path, store or layout: nothing is moved until "
-		         "it exists: correct path in [cluster %s], or hosts in [zookeeper]",
+		         "path = %.200s does not exist in the store, and the last primary came "
+		         "from another path, store or layout: nothing is moved until it exists: "
+		         "correct path in [cluster %s], or hosts in [zookeeper]",
 		         config->path, config->name);
-}
-
-static void judge_unverified(const struct decide_input *input, struct last_decision *out)
-{
-	bool require = input->cluster->verify == CONFIG_VERIFY_REQUIRE;
-	const struct server_fact *denial = find_denial(input->servers, input->server_count);
-	auto_free char *login = NULL;
-	char endpoint[MEMBER_ENDPOINT_MAX];
-
-	if (out->alarm[0] != '\0' || denial == NULL)
-		return;
-	login = conninfo_login(input->cluster->verify_conninfo);
-	endpoint_format(endpoint, sizeof(endpoint), denial->address, denial->port);
-	out->unverified = true;
-	snprintf(out->alarm, sizeof(out->alarm),
-	         "no server lets segue in, as %s: %s: %s: correct verify_conninfo%s%.100s in "
-	         "[cluster %s], or the role on the servers; segue check says more",
-	         endpoint, denial->problem,
-	         require ? "no other primary is admitted"
-	                 : "whom the store names next is believed without a check",
-	         login[0] != '\0' ? " = " : "", login, input->cluster->name);
-}
-
-static void judge_state(const struct cluster *cluster, struct last_decision *out)
-{
-	if (out->alarm[0] == '\0' && cluster->state_problem != NULL)
+	else if (denial != NULL)
+		judge_unverified(input, denial, out);
+	else if (cluster->state_problem != NULL)
 		snprintf(out->alarm, sizeof(out->alarm),
-		         "nothing is kept in state_dir: %.300s: mend it: after a restart an older "
-		         "fact could pass for a newer one",
+		         "state_dir cannot be written: %.300s: repair it; after a restart an old "
+		         "value of the store could be taken for a new one",
 		         cluster->state_problem);
 }
 
@@ -272,15 +256,6 @@ void cluster_judge(const struct cluster *cluster, const struct decide_input *inp
 	if (decision->about != NULL)
 		member_endpoint(decision->about, out->about);
 	judge_alarm(cluster, input, decision, out);
-	judge_store(cluster, input, out);
-	judge_unverified(input, out);
-	judge_state(cluster, out);
-}
-
-static bool all_is_well(const char *said)
-{
-	return said != NULL &&
-	       (said[0] == '0' + (int)DECIDE_MOVE || said[0] == '0' + (int)DECIDE_CURRENT);
 }
 
 /* What will probably end by itself in a moment is logged at debug level, and so is a value that
@@ -289,7 +264,9 @@ static enum log_level level_of(const struct cluster *cluster, const struct watch
 {
 	const struct last_decision *last_decision = &cluster->last_decision;
 	bool passing = fact->state == WATCH_RESOLVING && fact->problem == NULL;
-	bool quiet = last_decision->kind == DECIDE_CURRENT && all_is_well(cluster->said);
+	bool quiet =
+	    last_decision->kind == DECIDE_CURRENT && cluster->logged != NULL &&
+	    (cluster->logged_kind == DECIDE_MOVE || cluster->logged_kind == DECIDE_CURRENT);
 
 	if (passing || quiet || !last_decision->news)
 		return LOG_DEBUG;
@@ -297,25 +274,6 @@ static enum log_level level_of(const struct cluster *cluster, const struct watch
 	    (last_decision->why[0] != '\0' || last_decision->overruled))
 		return LOG_WARNING;
 	return manners[last_decision->kind].level;
-}
-
-static const char *next_of(const struct cluster *cluster)
-{
-	switch (cluster->last_decision.kind) {
-	case DECIDE_HOLD:
-		return "clients wait where the target can make them, for hold_timeout at most";
-	case DECIDE_FENCE:
-		return "sessions are ended, and nobody is let through until a primary is admitted";
-	case DECIDE_KEEP:
-	case DECIDE_REFUSE:
-		return "the last one stays";
-	case DECIDE_WAIT:
-	case DECIDE_CURRENT:
-	case DECIDE_MOVE:
-	case DECIDE_KINDS:
-		break;
-	}
-	return NULL;
 }
 
 static const char *or_null(const char *text)
@@ -340,7 +298,7 @@ static char *action_of(const struct cluster *cluster)
 
 /* Until this process has applied something, the topology is from the state file: what was applied
  * once. */
-static void say_decision(const struct cluster *cluster, const struct watch_fact *fact,
+static void log_decision(const struct cluster *cluster, const struct watch_fact *fact,
                          enum log_level level)
 {
 	const struct applied *applied = &cluster->applied;
@@ -360,18 +318,18 @@ static void say_decision(const struct cluster *cluster, const struct watch_fact 
 	    KV_STR("name", applied->in_this_run ? applied->topology.primary.name : NULL),
 	    KV_STR(applied->in_this_run ? "primary" : "applied_before", endpoint),
 	    KV_INT("timeline", applied->topology.timeline), KV_INT("applied_zxid", applied->zxid),
-	    KV_INT("standbys", applied->topology.standby_count), KV_STR("next", next_of(cluster)),
-	    KV_STR("action", action));
+	    KV_INT("standbys", applied->topology.standby_count),
+	    KV_STR("next", manners[last_decision->kind].next), KV_STR("action", action));
 }
 
 /* Takes ownership of `line`. Returns false if the same line was logged last. */
-static bool is_new(char **said, char *line)
+static bool is_new(char **logged, char *line)
 {
-	bool same = *said != NULL && strcmp(*said, line) == 0;
+	bool same = *logged != NULL && strcmp(*logged, line) == 0;
 
-	free(same ? line : *said);
+	free(same ? line : *logged);
 	if (!same)
-		*said = line;
+		*logged = line;
 	return !same;
 }
 
@@ -391,14 +349,12 @@ static bool is_brief(struct cluster *cluster)
 	return now_ms - cluster->overruled_ms < OVERRULED_MS;
 }
 
-static void say_alarm(struct cluster *cluster)
+static void log_alarm(struct cluster *cluster)
 {
 	const char *alarm = cluster->last_decision.alarm;
-	bool was = cluster->alarm_said != NULL && cluster->alarm_said[0] != '\0';
+	bool was = cluster->alarm_logged != NULL && cluster->alarm_logged[0] != '\0';
 
-	if (is_brief(cluster))
-		return;
-	if (!is_new(&cluster->alarm_said, xstrdup(alarm)))
+	if (is_brief(cluster) || !is_new(&cluster->alarm_logged, xstrdup(alarm)))
 		return;
 	if (alarm[0] != '\0')
 		log_error(cluster->last_decision.split        ? "split_brain"
@@ -410,39 +366,35 @@ static void say_alarm(struct cluster *cluster)
 		log_info("alarm_over", KV_STR("cluster", cluster->config->name));
 }
 
-void cluster_say(struct cluster *cluster, const struct watch_fact *fact)
+void cluster_log(struct cluster *cluster, const struct watch_fact *fact)
 {
 	const struct last_decision *last_decision = &cluster->last_decision;
 	enum log_level level = level_of(cluster, fact);
 	int64_t zxid = last_decision->kind == DECIDE_MOVE ? fact->mzxid : 0;
 
-	if (is_new(&cluster->said,
+	if (is_new(&cluster->logged,
 	           xasprintf("%d %s %s %s %lld %s", (int)last_decision->kind, last_decision->reason,
 	                     last_decision->about, last_decision->why, (long long)zxid,
 	                     fact->problem != NULL ? fact->problem : "")))
-		say_decision(cluster, fact, level);
-	say_alarm(cluster);
+		log_decision(cluster, fact, level);
+	cluster->logged_kind = last_decision->kind;
+	log_alarm(cluster);
 }
 
-void cluster_say_override(const struct cluster *cluster)
+void cluster_log_override(const struct cluster *cluster)
 {
 	const struct override *override = &cluster->override;
+	bool is_pin = override->kind == OVERRIDE_PIN;
 	char endpoint[MEMBER_ENDPOINT_MAX];
 
-	switch (override->kind) {
-	case OVERRIDE_NONE:
+	if (override->kind == OVERRIDE_NONE)
 		return;
-	case OVERRIDE_FREEZE:
-		log_warning("frozen", KV_STR("cluster", cluster->config->name),
-		            KV_STR("by", override->by), KV_STR("since", override->since),
-		            KV_STR("next", "nothing is moved or held until `segue release`"));
-		return;
-	case OVERRIDE_PIN:
-		break;
-	}
 	endpoint_format(endpoint, sizeof(endpoint), override->address, override->port);
-	log_warning("pinned", KV_STR("cluster", cluster->config->name), KV_STR("primary", endpoint),
-	            KV_STR("by", override->by), KV_STR("since", override->since),
-	            KV_STR("next", "this one is the primary, whatever the store and the servers "
-	                           "say, until `segue release`"));
+	log_warning(is_pin ? "pinned" : "frozen", KV_STR("cluster", cluster->config->name),
+	            KV_STR("primary", is_pin ? endpoint : NULL), KV_STR("by", override->by),
+	            KV_STR("since", override->since),
+	            KV_STR("next", is_pin
+	                               ? "this server is the primary, whatever the store and the "
+	                                 "servers say, until `segue release`"
+	                               : "nothing is moved or held until `segue release`"));
 }

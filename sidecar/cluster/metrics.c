@@ -31,52 +31,6 @@ static double if_known(bool is_known, double value)
 	return is_known ? value : NAN;
 }
 
-static struct cluster_values values_of_cluster(const struct cluster_snapshot *snapshot)
-{
-	const struct cluster *cluster = snapshot->cluster;
-	const struct applied *applied = &cluster->applied;
-
-	return (struct cluster_values){
-	    .ready = snapshot->is_ready,
-	    .alarm = snapshot->alarm != NULL || snapshot->hold_is_over,
-	    .held = snapshot->is_held,
-	    .hold_left = if_known(snapshot->is_held && !snapshot->is_fenced,
-	                          (double)snapshot->hold_left_ms / 1000),
-	    .hold_timeout = (double)cluster_hold_timeout_ms(cluster, false) / 1000,
-	    .overridden = cluster->override.kind != OVERRIDE_NONE,
-	    .store_zxid = (double)snapshot->input.fact->mzxid,
-	    .applied_zxid = (double)applied->zxid,
-	    .primary_age = if_known(cluster->moved_us != 0,
-	                            (double)(clock_now_us() - cluster->moved_us) / 1e6),
-	    .primary_timeline = if_known(applied->has_topology && applied->topology.timeline > 0,
-	                                 (double)applied->topology.timeline)};
-}
-
-static struct target_values values_of_target(const struct target *target)
-{
-	struct target_status status;
-	struct target_counts counts;
-
-	target_status(target, &status);
-	target_counts(target, &counts);
-	return (struct target_values){.in_sync = status.in_sync,
-	                              .zxid = (double)status.zxid,
-	                              .moves = (double)counts.moves,
-	                              .failures = (double)counts.failures,
-	                              .old_sessions = status.old_sessions};
-}
-
-static struct server_values values_of_server(const struct cluster_server *server)
-{
-	const struct server_fact *fact = server->fact;
-
-	return (struct server_values){
-	    .up = if_known(fact->class != SERVER_UNASKED, fact->class == SERVER_ANSWERED),
-	    .in_recovery = if_known(fact->known, fact->in_recovery),
-	    .timeline = if_known(fact->timeline > 0, (double)fact->timeline),
-	    .lag = if_known(server->lag_bytes >= 0, (double)server->lag_bytes)};
-}
-
 #define CLUSTER(value) OF_CLUSTER, offsetof(struct cluster_values, value)
 #define TARGET(value)  OF_TARGET, offsetof(struct target_values, value)
 #define SERVER(value)  OF_SERVER, offsetof(struct server_values, value)
@@ -147,21 +101,55 @@ static void sample(const struct metric *metric, const struct metrics_label *labe
 		metrics_sample(out, metric->name, labels, label_count, value);
 }
 
-static void sample_target(const struct metric *metric, const struct cluster_target *outlet,
+static void sample_cluster(const struct metric *metric, const struct cluster_snapshot *snapshot,
+                           struct strbuf *out)
+{
+	const struct cluster *cluster = snapshot->cluster;
+	const struct applied *applied = &cluster->applied;
+	const struct metrics_label label = {"cluster", cluster->config->name};
+	const struct cluster_values values = {
+	    .ready = snapshot->is_ready,
+	    .alarm = snapshot->alarm != NULL || snapshot->hold_is_over,
+	    .held = snapshot->is_held,
+	    .hold_left = if_known(snapshot->is_held && !snapshot->is_fenced,
+	                          (double)snapshot->hold_left_ms / 1000),
+	    .hold_timeout = (double)cluster_hold_timeout_ms(cluster, false) / 1000,
+	    .overridden = cluster->override.kind != OVERRIDE_NONE,
+	    .store_zxid = (double)snapshot->input.fact->mzxid,
+	    .applied_zxid = (double)applied->zxid,
+	    .primary_age = if_known(cluster->moved_us != 0,
+	                            (double)(clock_now_us() - cluster->moved_us) / 1e6),
+	    .primary_timeline = if_known(applied->has_topology && applied->topology.timeline > 0,
+	                                 (double)applied->topology.timeline)};
+
+	sample(metric, &label, 1, &values, out);
+}
+
+static void sample_target(const struct metric *metric, const struct cluster_target *entry,
                           struct strbuf *out)
 {
-	const struct target_values values = values_of_target(outlet->target);
 	const struct metrics_label labels[] = {
-	    {"cluster", outlet->config->cluster},
-	    {"kind", config_target_kind_name(outlet->config->kind)},
-	    {"target", outlet->config->name}};
+	    {"cluster", entry->config->cluster},
+	    {"kind", config_target_kind_name(entry->config->kind)},
+	    {"target", entry->config->name}};
+	struct target_status status;
+	struct target_counts counts;
+	struct target_values values;
 
+	target_status(entry->target, &status);
+	target_counts(entry->target, &counts);
+	values = (struct target_values){.in_sync = status.in_sync,
+	                                .zxid = (double)status.zxid,
+	                                .moves = (double)counts.moves,
+	                                .failures = (double)counts.failures,
+	                                .old_sessions = status.old_sessions};
 	sample(metric, labels, ARRAY_LEN(labels), &values, out);
 }
 
 static void sample_server(const struct metric *metric, const struct cluster_snapshot *snapshot,
                           size_t index, struct strbuf *out)
 {
+	const struct server_fact *fact = &snapshot->input.servers[index];
 	struct cluster_server server;
 	struct server_values values;
 	char endpoint[MEMBER_ENDPOINT_MAX];
@@ -169,56 +157,50 @@ static void sample_server(const struct metric *metric, const struct cluster_snap
 	                                       {"server", endpoint}};
 
 	cluster_server(snapshot, index, &server);
-	values = values_of_server(&server);
 	member_endpoint(&server.at, endpoint);
+	values = (struct server_values){
+	    .up = if_known(fact->class != SERVER_UNASKED, fact->class == SERVER_ANSWERED),
+	    .in_recovery = if_known(fact->known, fact->in_recovery),
+	    .timeline = if_known(fact->timeline > 0, (double)fact->timeline),
+	    .lag = if_known(server.lag_bytes >= 0, (double)server.lag_bytes)};
 	sample(metric, labels, ARRAY_LEN(labels), &values, out);
 }
 
-static void sample_state(const struct metric *metric, const struct cluster_snapshot *snapshot,
-                         struct strbuf *out)
+/* What is 1 for its labels: the state, or the primary. */
+static void sample_info(const struct metric *metric, const struct cluster_snapshot *snapshot,
+                        struct strbuf *out)
 {
-	const struct metrics_label labels[] = {{"cluster", snapshot->cluster->config->name},
-	                                       {"state", snapshot->state}};
-
-	metrics_sample(out, metric->name, labels, ARRAY_LEN(labels), 1);
-}
-
-static void sample_primary(const struct metric *metric, const struct cluster *cluster,
-                           struct strbuf *out)
-{
-	const struct member *primary = &cluster->applied.topology.primary;
+	const char *cluster = snapshot->cluster->config->name;
+	const struct member *primary = &snapshot->topology->primary;
 	char endpoint[MEMBER_ENDPOINT_MAX];
-	const struct metrics_label labels[] = {
-	    {"cluster", cluster->config->name}, {"name", primary->name}, {"address", endpoint}};
+	const struct metrics_label state[] = {{"cluster", cluster}, {"state", snapshot->state}};
+	const struct metrics_label leader[] = {
+	    {"cluster", cluster}, {"name", primary->name}, {"address", endpoint}};
 
-	if (!cluster->applied.has_topology)
-		return;
 	member_endpoint(primary, endpoint);
-	metrics_sample(out, metric->name, labels, ARRAY_LEN(labels), 1);
+	if (metric->of == OF_STATE)
+		metrics_sample(out, metric->name, state, ARRAY_LEN(state), 1);
+	else if (snapshot->cluster->applied.has_topology)
+		metrics_sample(out, metric->name, leader, ARRAY_LEN(leader), 1);
 }
 
 void cluster_metric_samples(size_t index, const struct cluster *cluster, struct strbuf *out)
 {
 	const struct metric *metric = &metrics[index];
-	const struct metrics_label label = {"cluster", cluster->config->name};
 	struct cluster_snapshot snapshot;
-	struct cluster_values values;
 
 	cluster_snapshot(cluster, &snapshot);
 	switch (metric->of) {
 	case OF_STATE:
-		sample_state(metric, &snapshot, out);
-		return;
 	case OF_PRIMARY:
-		sample_primary(metric, cluster, out);
+		sample_info(metric, &snapshot, out);
 		return;
 	case OF_CLUSTER:
-		values = values_of_cluster(&snapshot);
-		sample(metric, &label, 1, &values, out);
+		sample_cluster(metric, &snapshot, out);
 		return;
 	case OF_TARGET:
 		for (size_t i = 0; i < cluster->target_count; i++)
-			sample_target(metric, &cluster->outlets[i], out);
+			sample_target(metric, &cluster->targets[i], out);
 		return;
 	case OF_SERVER:
 		for (size_t i = 0; i < snapshot.input.server_count; i++)

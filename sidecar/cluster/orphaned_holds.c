@@ -16,33 +16,25 @@
 #include "base/timer.h"
 #include "haproxy/hold_record.h"
 #include "pgbouncer/hold_record.h"
-#include "postgres/libpq.h"
 #include "target/command.h"
+#include "topology/layout_fields.h"
 
 #define CHILD_MS       30000
 #define RETRY_FIRST_MS 1000
 #define RETRY_MAX_MS   30000
 
-static const struct kind {
-	enum config_target_kind kind;
+/* A FILE target has none. */
+static const struct {
 	const char *prefix, *suffix;
-} kinds[] = {{CONFIG_TARGET_PGBOUNCER, "pgbouncer-", ".paused"},
-             {CONFIG_TARGET_HAPROXY, "haproxy-", ".held"}};
+} files[] = {[CONFIG_TARGET_HAPROXY] = {"haproxy-", ".held"},
+             [CONFIG_TARGET_PGBOUNCER] = {"pgbouncer-", ".paused"}};
 
-static const struct kind *kind_of(const char *file, char **name)
+/* `more`: a suffix that no section name can contain, or "". */
+static char *record_path(const struct config *config, enum config_target_kind kind,
+                         const char *name, const char *more)
 {
-	size_t len = strlen(file);
-
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		size_t before = strlen(kinds[i].prefix), after = strlen(kinds[i].suffix);
-
-		if (len <= before + after || strncmp(file, kinds[i].prefix, before) != 0 ||
-		    strcmp(file + len - after, kinds[i].suffix) != 0)
-			continue;
-		*name = xstrndup(file + before, len - before - after);
-		return &kinds[i];
-	}
-	return NULL;
+	return xasprintf("%s/%s%s%s%s", config->state_dir, files[kind].prefix, name, more,
+	                 files[kind].suffix);
 }
 
 static const struct config_target *find_target(const struct config *config,
@@ -79,25 +71,13 @@ static void read_place(struct orphaned_hold *note, const char *state_dir)
  * stays the same. */
 static char *console_place(const char *conninfo)
 {
-	struct libpq pq;
+	struct conninfo auto_conninfo parts = CONNINFO_INIT;
 	struct err ignored; /* then the whole string is compared */
-	PQconninfoOption *options = NULL;
-	const char *host = "", *port = "";
-	char *place;
+	bool ok = conninfo_is_uri(conninfo)
+	              ? conninfo_parse_uri(conninfo, conninfo, &parts, &ignored)
+	              : conninfo_parse(conninfo, &parts, &ignored);
 
-	if (libpq_load(&pq, &ignored))
-		options = pq.conninfo_parse(conninfo, NULL);
-	if (options == NULL)
-		return xstrdup(conninfo);
-	for (const PQconninfoOption *option = options; option->keyword != NULL; option++) {
-		if (option->val != NULL && strcmp(option->keyword, "host") == 0)
-			host = option->val;
-		if (option->val != NULL && strcmp(option->keyword, "port") == 0)
-			port = option->val;
-	}
-	place = xasprintf("%s %s", host, port);
-	pq.conninfo_free(options);
-	return place;
+	return ok ? xasprintf("%s %s", parts.host.data, parts.port.data) : xstrdup(conninfo);
 }
 
 static bool is_at(const struct orphaned_hold *note, const struct config_target *target)
@@ -124,20 +104,20 @@ static void note_fini(struct orphaned_hold *note)
 }
 
 static void add(struct orphaned_hold **notes, size_t *count, const struct config *config,
-                const char *file)
+                enum config_target_kind kind, const char *file)
 {
-	struct orphaned_hold note = {.path = NULL};
-	auto_free char *name = NULL;
-	const struct kind *kind = kind_of(file, &name);
-	const struct config_target *target =
-	    kind != NULL ? find_target(config, kind->kind, name) : NULL;
+	size_t len = strlen(file), before = strlen(files[kind].prefix);
+	size_t after = strlen(files[kind].suffix);
+	struct orphaned_hold note = {.kind = kind};
+	const struct config_target *target;
 
-	if (kind == NULL)
+	if (len <= before + after || strncmp(file, files[kind].prefix, before) != 0 ||
+	    strcmp(file + len - after, files[kind].suffix) != 0)
 		return;
-	note.kind = kind->kind;
-	note.name = STEAL(name);
+	note.name = xstrndup(file + before, len - before - after);
 	note.path = xasprintf("%s/%s", config->state_dir, file);
 	read_place(&note, config->state_dir);
+	target = find_target(config, kind, note.name);
 	if (target != NULL && (note.place == NULL || is_at(&note, target))) {
 		note_fini(&note);
 		return;
@@ -154,7 +134,8 @@ struct orphaned_hold *orphaned_holds_find(const struct config *config, size_t *c
 
 	*count = 0;
 	while (folder != NULL && (entry = readdir(folder)) != NULL)
-		add(&notes, count, config, entry->d_name);
+		for (size_t kind = 0; kind < ARRAY_LEN(files); kind++)
+			add(&notes, count, config, (enum config_target_kind)kind, entry->d_name);
 	if (folder != NULL)
 		closedir(folder);
 	return notes;
@@ -190,52 +171,40 @@ static const struct config_target *find_heir(const struct config *config,
 	return count == 1 && note->kind == CONFIG_TARGET_PGBOUNCER ? heir : NULL;
 }
 
-/* `more`: a suffix that no section name can contain, or "". */
-static char *note_path(const struct config *config, const struct orphaned_hold *note,
-                       const char *name, const char *more)
+static bool move_record(const struct orphaned_hold *note, const char *path, const char *event,
+                        const char *target, const char *next)
 {
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		if (kinds[i].kind == note->kind)
-			return xasprintf("%s/%s%s%s%s", config->state_dir, kinds[i].prefix, name,
-			                 more, kinds[i].suffix);
-	return NULL;
-}
-
-/* The section of that name drives another proxy now and needs the file name. */
-static void set_aside(const struct config *config, const struct orphaned_hold *note)
-{
-	auto_free char *path = note_path(config, note, note->name, "@gone");
 	struct err err;
 
-	if (find_target(config, note->kind, note->name) == NULL || rename(note->path, path) == 0)
-		return;
+	if (rename(note->path, path) == 0)
+		return true;
 	err_set_errno(&err, errno, "cannot rename %s to %s", note->path, path);
-	log_error("note_not_set_aside", KV_STR("target", note->name), KV_ERR(&err),
-	          KV_STR("next", "what it says was held at another proxy stays so: see the file, "
-	                         "and let go by hand"));
+	log_error(event, KV_STR("target", target), KV_ERR(&err), KV_STR("next", next));
+	return false;
 }
 
+/* Without an heir the record is set aside if the section of that name drives another proxy now and
+ * needs the file name. */
 static void adopt(const struct config *config, const struct orphaned_hold *note)
 {
 	const struct config_target *heir = find_heir(config, note);
-	auto_free char *path = heir != NULL ? note_path(config, note, heir->name, "") : NULL;
-	struct err err;
+	auto_free char *aside = record_path(config, note->kind, note->name, "@gone");
+	auto_free char *path =
+	    heir != NULL ? record_path(config, note->kind, heir->name, "") : NULL;
 
 	if (path == NULL || access(path, F_OK) == 0) {
-		set_aside(config, note);
-		return;
-	}
-	if (rename(note->path, path) == 0) {
+		if (find_target(config, note->kind, note->name) != NULL)
+			(void)move_record(note, aside, "note_not_set_aside", note->name,
+			                  "what was held at another proxy stays held: read the "
+			                  "file, and resume by hand");
+	} else if (move_record(note, path, "note_not_adopted", heir->name,
+	                       "its clients are released instead")) {
 		log_warning("note_adopted", KV_STR("cluster", heir->cluster),
 		            KV_STR("target", heir->name), KV_STR("note", path),
 		            KV_STR("was", note->name),
-		            KV_STR("next", "the section has another name now, and drives the same "
-		                           "proxy: it goes on with what was held"));
-		return;
+		            KV_STR("next", "the section was renamed and drives the same proxy: it "
+		                           "continues the hold"));
 	}
-	err_set_errno(&err, errno, "cannot rename %s to %s", note->path, path);
-	log_error("note_not_adopted", KV_STR("target", heir->name), KV_ERR(&err),
-	          KV_STR("next", "its clients are let go instead"));
 }
 
 void orphaned_holds_adopt(const struct config *config)
@@ -256,32 +225,26 @@ struct orphaned_holds {
 	struct command *child;
 	struct timer *again;
 	unsigned failures;
-	char *told; /* the failure that was logged last; NULL: none */
+	char *logged; /* the failure that was logged last; NULL: none */
 };
-
-static void failed(struct orphaned_holds *left, const char *what)
-{
-	int64_t ms = clock_backoff_ms(++left->failures, RETRY_FIRST_MS, RETRY_MAX_MS);
-
-	timer_start(left->again, ms);
-	if (left->told != NULL && strcmp(left->told, what) == 0)
-		return;
-	free(left->told);
-	left->told = xstrdup(what);
-	log_error(
-	    "left_notes_stay", KV_STR("error", what),
-	    KV_STR("next", "its clients wait; tried again every 30 s, and by `segue resume`"));
-}
 
 static void ended(bool ok, const char *what, void *arg)
 {
 	struct orphaned_holds *left = arg;
 
 	left->child = NULL;
-	if (ok)
+	if (ok) {
 		log_warning("left_notes_done", KV_STR("what", what));
-	else
-		failed(left, what);
+		return;
+	}
+	timer_start(left->again, clock_backoff_ms(++left->failures, RETRY_FIRST_MS, RETRY_MAX_MS));
+	if (left->logged != NULL && strcmp(left->logged, what) == 0)
+		return;
+	free(left->logged);
+	left->logged = xstrdup(what);
+	log_error(
+	    "left_notes_stay", KV_STR("error", what),
+	    KV_STR("next", "its clients wait; tried again every 30 s, and by `segue resume`"));
 }
 
 static void start(void *arg)
@@ -300,11 +263,11 @@ struct orphaned_holds *orphaned_holds_release(struct event_base *base, const str
 	struct orphaned_hold *notes = orphaned_holds_find(config, &count);
 
 	for (size_t i = 0; i < count; i++)
-		log_warning(
-		    "note_without_target", KV_STR("kind", config_target_kind_name(notes[i].kind)),
-		    KV_STR("target", notes[i].name), KV_STR("note", notes[i].path),
-		    KV_STR("next", "segue.ini has no such section any more: what it held is "
-		                   "let go, but for a fence"));
+		log_warning("note_without_target",
+		            KV_STR("kind", config_target_kind_name(notes[i].kind)),
+		            KV_STR("target", notes[i].name), KV_STR("note", notes[i].path),
+		            KV_STR("next", "segue.ini no longer has this section: what it held is "
+		                           "released; a fence stays"));
 	orphaned_holds_free(notes, count);
 	if (count == 0)
 		return NULL;
@@ -323,6 +286,6 @@ void orphaned_holds_cancel(struct orphaned_holds *left)
 	if (left->child != NULL)
 		command_cancel(left->child);
 	timer_free(left->again);
-	free(left->told);
+	free(left->logged);
 	free(left);
 }

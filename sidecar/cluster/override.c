@@ -2,13 +2,10 @@
  * operator has set something, and a move against it would be worse than no move. Written durably or
  * not at all. */
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/strbuf.h"
@@ -17,7 +14,7 @@
 
 #define FILE_BYTES_MAX 4096
 #define SHOWN_MAX      80 /* bytes of a refused value in an error */
-#define ADVICE         "the cluster is frozen until segue release, or segue pin or freeze, writes it anew"
+#define ADVICE         "the cluster is frozen until segue release, pin or freeze replaces it"
 
 static const char *const kind_names[] = {
     [OVERRIDE_NONE] = "none", [OVERRIDE_PIN] = "pin", [OVERRIDE_FREEZE] = "freeze"};
@@ -26,8 +23,7 @@ static const char *const kind_names[] = {
 static bool refuse(const char *key, const json_t *found, const char *allowed, struct err *err)
 {
 	auto_free char *text =
-	    found != NULL ? json_dumps(found, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII)
-	                  : NULL;
+	    json_dumps(found, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
 
 	if (text == NULL)
 		return err_set(err, "%s is missing: %s", key, allowed);
@@ -44,7 +40,7 @@ static bool read_kind(const json_t *document, enum override_kind *out, struct er
 			*out = (enum override_kind)i;
 			return true;
 		}
-	return refuse("kind", value, "\"pin\", \"freeze\" or \"none\" is what it must be", err);
+	return refuse("kind", value, "it must be \"pin\", \"freeze\" or \"none\"", err);
 }
 
 static bool read_server(const json_t *document, struct override *out, struct err *err)
@@ -55,11 +51,10 @@ static bool read_server(const json_t *document, struct override *out, struct err
 
 	if (text == NULL || layout_host_problem(text) != NULL ||
 	    !layout_host_numeric(text, out->address))
-		return refuse("address", address, "one server's IP address is what it must be",
-		              err);
+		return refuse("address", address, "it must be one server's IP address", err);
 	if (!json_is_integer(port) || json_integer_value(port) < 1 ||
 	    json_integer_value(port) > UINT16_MAX)
-		return refuse("port", port, "a number from 1 to 65535 is what it must be", err);
+		return refuse("port", port, "it must be a number from 1 to 65535", err);
 	out->port = (uint16_t)json_integer_value(port);
 	return true;
 }
@@ -75,7 +70,7 @@ static bool read_words(const json_t *document, const char *key, char *out, size_
 	if (value == NULL || json_is_null(value))
 		return true;
 	if (text == NULL || strlen(text) >= size)
-		return refuse(key, value, "a short text is what it must be", err);
+		return refuse(key, value, "it must be a short text", err);
 	for (const char *c = text; *c != '\0'; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			return refuse(key, value, "control characters are not allowed", err);
@@ -83,23 +78,23 @@ static bool read_words(const json_t *document, const char *key, char *out, size_
 	return true;
 }
 
-static bool read_document(const json_t *document, struct override *out, struct err *err)
-{
-	if (!json_is_object(document))
-		return err_set(err, "a JSON object is what it must be");
-	return read_kind(document, &out->kind, err) &&
-	       (out->kind != OVERRIDE_PIN || read_server(document, out, err)) &&
-	       read_words(document, "by", out->by, sizeof(out->by), err) &&
-	       read_words(document, "since", out->since, sizeof(out->since), err);
-}
-
 bool override_from_json(const json_t *document, struct override *out, struct err *err)
 {
 	*out = (struct override){.kind = OVERRIDE_NONE};
-	if (read_document(document, out, err))
+	if (!json_is_object(document))
+		return err_set(err, "it must be a JSON object");
+	if (read_kind(document, &out->kind, err) &&
+	    (out->kind != OVERRIDE_PIN || read_server(document, out, err)) &&
+	    read_words(document, "by", out->by, sizeof(out->by), err) &&
+	    read_words(document, "since", out->since, sizeof(out->since), err))
 		return true;
 	*out = (struct override){.kind = OVERRIDE_NONE};
 	return false;
+}
+
+static json_t *word_json(const char *word)
+{
+	return *word != '\0' ? json_string(word) : json_null();
 }
 
 /* jansson leaves out a name that is not UTF-8: the override is valid without it. */
@@ -115,8 +110,8 @@ json_t *override_to_json(const struct override *override)
 		json_object_set_new(document, "address", json_string(override->address));
 		json_object_set_new(document, "port", json_integer(override->port));
 	}
-	json_object_set_new(document, "by", json_string(override->by));
-	json_object_set_new(document, "since", json_string(override->since));
+	json_object_set_new(document, "by", word_json(override->by));
+	json_object_set_new(document, "since", word_json(override->since));
 	return document;
 }
 
@@ -127,27 +122,22 @@ char *override_file(const char *state_dir, const char *cluster)
 	return xasprintf("%s/%s.override", state_dir, cluster);
 }
 
-static bool parse(const struct strbuf *text, struct override *out, struct err *err)
-{
-	json_error_t error;
-	json_auto_t *document = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES, &error);
-
-	if (document == NULL)
-		return err_set(err, "byte %d: no JSON, or cut off", error.position);
-	return override_from_json(document, out, err);
-}
-
 bool override_load(const char *state_dir, const char *cluster, struct override *out,
                    struct err *err)
 {
 	auto_free char *path = override_file(state_dir, cluster);
 	auto_strbuf struct strbuf text = STRBUF_INIT;
+	json_auto_t *document = NULL;
 	struct err reason = {0};
+	json_error_t error;
 	bool missing;
 
 	*out = (struct override){.kind = OVERRIDE_NONE};
 	if (file_read(path, FILE_BYTES_MAX, &text, &missing, &reason)) {
-		if (parse(&text, out, &reason))
+		document = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
+		if (document == NULL)
+			err_set(&reason, "byte %d: not JSON, or cut off", error.position);
+		else if (override_from_json(document, out, &reason))
 			return true;
 		err_wrap(&reason, "%s", path);
 	} else if (missing) {
@@ -157,18 +147,6 @@ bool override_load(const char *state_dir, const char *cluster, struct override *
 	return err_set(err, "cannot use the override file %s; " ADVICE, reason.message);
 }
 
-/* The folder is synced too, or a power failure could bring back an override that was released. */
-static bool remove_file(const char *state_dir, const char *path, struct err *err)
-{
-	auto_close int folder = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (unlink(path) != 0 && errno != ENOENT)
-		return err_set_errno(err, errno, "cannot remove the override file %s", path);
-	if (folder >= 0)
-		(void)fsync(folder);
-	return true;
-}
-
 bool override_save(const char *state_dir, const char *cluster, const struct override *override,
                    struct err *err)
 {
@@ -176,13 +154,17 @@ bool override_save(const char *state_dir, const char *cluster, const struct over
 	auto_free char *path = override_file(state_dir, cluster);
 	json_auto_t *document = NULL;
 	auto_free char *text = NULL;
+	struct err ignored;
 
-	if (override->kind == OVERRIDE_NONE)
-		return remove_file(state_dir, path, err);
+	if (override->kind == OVERRIDE_NONE) {
+		if (!file_remove(path, err))
+			return false;
+		/* else a power failure could bring back an override that was released */
+		(void)!file_sync(state_dir, &ignored);
+		return true;
+	}
 	document = override_to_json(override);
 	text = json_dumps(document, JSON_INDENT(1));
-	if (text == NULL)
-		return err_set(err, "cannot write the override file %s: no memory", path);
 	return file_replace(path, text, strlen(text), &owner, err) ||
 	       err_wrap(err, "cannot write the override file");
 }

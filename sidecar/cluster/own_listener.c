@@ -17,66 +17,68 @@ static const struct config_target *find(const struct cluster *cluster, const cha
 	    listeners_find(cluster->listeners, index, address, port);
 
 	for (size_t i = 0; target == NULL && i < cluster->target_count; i++)
-		if (target_listens_at(cluster->outlets[i].target, address, port))
-			target = cluster->outlets[i].config;
+		if (target_listens_at(cluster->targets[i].target, address, port))
+			target = cluster->targets[i].config;
 	return target;
 }
 
-static void look_at(struct cluster *cluster, const struct member *member)
+static bool is_own(struct cluster *cluster, const struct member *member)
 {
 	const struct config_target *target = find(cluster, member->address, member->port);
 
 	if (target == NULL)
-		return;
+		return false;
 	cluster->own = xreallocarray(cluster->own, cluster->own_count + 1, sizeof(*cluster->own));
 	cluster->own[cluster->own_count++] = (struct own_listener){.at = *member, .target = target};
-}
-
-static bool is_in(const struct topology *topology, const struct member *member)
-{
-	return topology != NULL && cluster_find_member(topology, member) != NULL;
+	return true;
 }
 
 /* The members of `before` have been looked at already. */
-static void look_at_all(struct cluster *cluster, const struct topology *topology,
-                        const struct topology *before)
+static size_t look_at_all(struct cluster *cluster, const struct topology *topology,
+                          const struct topology *before, const struct member **others)
 {
-	if (topology->has_primary && !is_in(before, &topology->primary))
-		look_at(cluster, &topology->primary);
-	for (size_t i = 0; i < topology->standby_count; i++)
-		if (!is_in(before, &topology->standbys[i]))
-			look_at(cluster, &topology->standbys[i]);
+	size_t count = 0;
+
+	for (size_t i = topology->has_primary ? 0 : 1; i <= topology->standby_count; i++) {
+		const struct member *member =
+		    i == 0 ? &topology->primary : &topology->standbys[i - 1];
+
+		if (cluster_find_member(before, member) == NULL && !is_own(cluster, member))
+			others[count++] = member;
+	}
+	return count;
 }
 
-void cluster_find_own(struct cluster *cluster, const struct watch_fact *fact)
+size_t cluster_find_own(struct cluster *cluster, const struct watch_fact *fact,
+                        const struct member *others[CLUSTER_MEMBERS_MAX])
 {
 	struct member pinned = {.port = cluster->override.port, .lag_bytes = -1};
+	size_t count = 0;
 
 	cluster->own_count = 0;
 	if (fact->topology != NULL)
-		look_at_all(cluster, fact->topology, NULL);
+		count = look_at_all(cluster, fact->topology, NULL, others);
 	if (cluster->applied.has_topology)
-		look_at_all(cluster, &cluster->applied.topology, fact->topology);
+		count += look_at_all(cluster, &cluster->applied.topology, fact->topology,
+		                     others + count);
 	memcpy(pinned.address, cluster->override.address, sizeof(pinned.address));
 	if (cluster->override.kind == OVERRIDE_PIN)
-		look_at(cluster, &pinned);
-}
-
-static bool is_same_own(const struct own_listener *a, const struct own_listener *b)
-{
-	return a->target == b->target && topology_same_address(&a->at, &b->at);
+		(void)is_own(cluster, &pinned);
+	return count;
 }
 
 bool cluster_own_changed(struct cluster *cluster, const struct watch_fact *fact)
 {
 	auto_free struct own_listener *before = STEAL(cluster->own);
+	const struct member *others[CLUSTER_MEMBERS_MAX];
 	size_t count = cluster->own_count;
 	bool same;
 
-	cluster_find_own(cluster, fact);
+	(void)cluster_find_own(cluster, fact, others);
 	same = cluster->own_count == count;
 	for (size_t i = 0; same && i < count; i++)
-		same = is_same_own(&before[i], &cluster->own[i]);
+		same = before[i].target == cluster->own[i].target &&
+		       topology_same_address(&before[i].at, &cluster->own[i].at);
 	return !same;
 }
 
@@ -100,32 +102,32 @@ char *cluster_own_cure(const struct cluster *cluster)
 	return xstrdup("write the address of the PostgreSQL server to the store");
 }
 
-static bool refuse(const struct config_target *target, const char *address, uint16_t port,
-                   struct err *err)
+/* `target`: the one that listens at the address; NULL: none does. */
+static bool refuse_own(const struct config_target *target, const char *address, uint16_t port,
+                       struct err *err)
 {
-	auto_free char *words = cluster_own_words(target);
+	auto_free char *words = NULL;
 	char endpoint[MEMBER_ENDPOINT_MAX];
 
+	if (target == NULL)
+		return true;
+	words = cluster_own_words(target);
 	endpoint_format(endpoint, sizeof(endpoint), address, port);
-	return err_set(err, "%s is %s: a connection would go round in it for ever", endpoint,
-	               words);
+	return err_set(err, "%s is %s: the proxy would connect to itself", endpoint, words);
 }
 
 bool cluster_may_lead_to(const struct cluster *cluster, const char *address, uint16_t port,
                          struct err *err)
 {
-	const struct config_target *target = find(cluster, address, port);
-
-	return target == NULL || refuse(target, address, port, err);
+	return refuse_own(find(cluster, address, port), address, port, err);
 }
 
 bool cluster_try_listeners(const struct cluster *cluster, const struct listeners *listeners,
                            size_t index, struct err *err)
 {
 	const struct member *primary = &cluster->applied.topology.primary;
-	const struct config_target *target = NULL;
 
-	if (cluster->applied.has_topology)
-		target = listeners_find(listeners, index, primary->address, primary->port);
-	return target == NULL || refuse(target, primary->address, primary->port, err);
+	return !cluster->applied.has_topology ||
+	       refuse_own(listeners_find(listeners, index, primary->address, primary->port),
+	                  primary->address, primary->port, err);
 }

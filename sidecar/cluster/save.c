@@ -14,13 +14,12 @@
 
 #define SAVE_CONFIRMED_MS 10  /* clusters that move at the same moment come first */
 #define SAVE_NOW_MS       100 /* even if a proxy has not confirmed yet */
-#define SAVE_AFTER_MS     1000
 #define SAVE_LAZY_MS      60000
 #define SAVE_RETRY_MS     10000
 
 /* Does not save while a proxy waits for its command, while this change waits for its confirmation,
  * or while, at the start, the next of many clusters waits for its turn. */
-static void save_later(struct cluster *cluster, int64_t after_ms)
+void cluster_save_later(struct cluster *cluster, int64_t after_ms)
 {
 	int64_t ms = clock_jitter_ms(after_ms);
 
@@ -31,24 +30,16 @@ static void save_later(struct cluster *cluster, int64_t after_ms)
 	timer_start(cluster->persist, ms);
 }
 
-void cluster_save_soon(struct cluster *cluster)
-{
-	save_later(cluster, SAVE_AFTER_MS);
-}
-
-void cluster_save_now(struct cluster *cluster)
-{
-	cluster->save_when_confirmed = true;
-	save_later(cluster, SAVE_NOW_MS);
-}
-
 /* A timeline that has become known or higher is saved soon, because an old primary is refused by
  * it. */
-void cluster_save_lazily(struct cluster *cluster)
+void cluster_save_move(struct cluster *cluster, bool urgent, bool news)
 {
 	bool known = cluster->applied.topology.timeline == cluster->saved_timeline;
 
-	save_later(cluster, known ? SAVE_LAZY_MS : SAVE_NOW_MS);
+	cluster->save_when_confirmed = cluster->save_when_confirmed || urgent;
+	cluster_save_later(cluster, !urgent && news    ? CLUSTER_SAVE_AFTER_MS
+	                            : urgent || !known ? SAVE_NOW_MS
+	                                               : SAVE_LAZY_MS);
 }
 
 void cluster_save_confirmed(struct cluster *cluster)
@@ -56,10 +47,10 @@ void cluster_save_confirmed(struct cluster *cluster)
 	if (!cluster->save_when_confirmed)
 		return;
 	for (size_t i = 0; i < cluster->target_count; i++)
-		if (!cluster_has_confirmed(cluster, &cluster->outlets[i]))
+		if (!cluster_has_confirmed(cluster, &cluster->targets[i]))
 			return;
 	cluster->save_when_confirmed = false;
-	save_later(cluster, SAVE_CONFIRMED_MS);
+	cluster_save_later(cluster, SAVE_CONFIRMED_MS);
 }
 
 static void not_saved(struct cluster *cluster, const struct err *err)
@@ -69,9 +60,9 @@ static void not_saved(struct cluster *cluster, const struct err *err)
 	timer_fire(cluster->tick); /* raises the alarm */
 	log_error("state_not_saved", KV_STR("cluster", cluster->config->name),
 	          KV_INT("zxid", cluster->applied.zxid), KV_ERR(err),
-	          KV_STR("next", "tried again every 10 s; after a restart before that, an older "
-	                         "fact could not be told from a newer one"));
-	save_later(cluster, SAVE_RETRY_MS);
+	          KV_STR("next", "tried again every 10 s; if segue restarts before that, it cannot "
+	                         "tell an old value of the store from a new one"));
+	cluster_save_later(cluster, SAVE_RETRY_MS);
 }
 
 /* Returns true if there is something to save. It counts as saved from here on. */

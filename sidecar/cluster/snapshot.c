@@ -10,7 +10,7 @@ static bool is_in_sync(const struct cluster *cluster, bool calm)
 	struct target_status status;
 
 	for (size_t i = 0; i < cluster->target_count; i++) {
-		target_status(cluster->outlets[i].target, &status);
+		target_status(cluster->targets[i].target, &status);
 		if (!status.in_sync || (calm && *status.alarm != '\0'))
 			return false;
 	}
@@ -34,28 +34,22 @@ bool cluster_leads(const struct cluster *cluster)
 
 static const char *state_of(const struct cluster_snapshot *snapshot)
 {
+	/* CURRENT and MOVE: that depends on the targets */
+	static const char *const states[DECIDE_KINDS] = {[DECIDE_HOLD] = "held",
+	                                                 [DECIDE_FENCE] = "fenced",
+	                                                 [DECIDE_WAIT] = "waiting",
+	                                                 [DECIDE_REFUSE] = "refused",
+	                                                 [DECIDE_KEEP] = "kept"};
 	const struct cluster *cluster = snapshot->cluster;
 
 	if (cluster->override.kind != OVERRIDE_NONE)
 		return cluster->override.kind == OVERRIDE_PIN ? "pinned" : "frozen";
 	if (snapshot->hold_is_over)
 		return "lost";
-	switch (cluster->last_decision.kind) {
-	case DECIDE_HOLD:
+	if (cluster->last_decision.kind == DECIDE_KEEP && snapshot->is_held)
 		return "held";
-	case DECIDE_FENCE:
-		return "fenced";
-	case DECIDE_WAIT:
-		return "waiting";
-	case DECIDE_REFUSE:
-		return "refused";
-	case DECIDE_KEEP:
-		return snapshot->is_held ? "held" : "kept";
-	case DECIDE_CURRENT:
-	case DECIDE_MOVE:
-	case DECIDE_KINDS:
-		break;
-	}
+	if (states[cluster->last_decision.kind] != NULL)
+		return states[cluster->last_decision.kind];
 	if (cluster->last_decision.overruled)
 		return "overruled";
 	return is_in_sync(cluster, false) ? "current" : "moving";
@@ -66,8 +60,8 @@ static const char *alarm_of(const struct cluster *cluster)
 	if (cluster->last_decision.alarm[0] != '\0')
 		return cluster->last_decision.alarm;
 	for (size_t i = 0; i < cluster->target_count; i++)
-		if (cluster->outlets[i].alarm != NULL)
-			return cluster->outlets[i].alarm;
+		if (cluster->targets[i].alarm != NULL)
+			return cluster->targets[i].alarm;
 	return NULL;
 }
 
@@ -77,7 +71,9 @@ void cluster_snapshot(const struct cluster *cluster, struct cluster_snapshot *ou
 
 	*out = (struct cluster_snapshot){.cluster = cluster};
 	cluster_input(cluster, &out->input);
-	out->topology = &cluster->applied.topology;
+	out->topology = out->named = &cluster->applied.topology;
+	if (out->input.fact->topology != NULL)
+		out->named = out->input.fact->topology;
 	out->primary =
 	    server_of(out->input.servers, out->input.server_count, &out->topology->primary);
 	out->is_held = cluster->hold.by != HELD_NOT;
@@ -95,6 +91,8 @@ void cluster_snapshot(const struct cluster *cluster, struct cluster_snapshot *ou
 
 const struct member *cluster_find_member(const struct topology *topology, const struct member *at)
 {
+	if (topology == NULL)
+		return NULL;
 	if (topology->has_primary && topology_same_address(&topology->primary, at))
 		return &topology->primary;
 	for (size_t i = 0; i < topology->standby_count; i++)
@@ -130,11 +128,4 @@ void cluster_server(const struct cluster_snapshot *snapshot, size_t index,
 	            : out->member == &snapshot->topology->primary ? "primary"
 	                                                          : "standby";
 	out->lag_bytes = lag_bytes(snapshot, out->member, fact);
-}
-
-struct admission cluster_admission(const struct cluster_snapshot *snapshot, const struct member *at)
-{
-	const struct topology *named = snapshot->input.fact->topology;
-
-	return decide_admission(&snapshot->input, named != NULL ? named : snapshot->topology, at);
 }

@@ -69,98 +69,131 @@ static bool read_zxid(const json_t *root, const char *key, int64_t *out, struct 
 	const json_t *value = json_object_get(root, key);
 
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
-		return err_set(err, "%s is missing or no integer from 0 to %" PRId64, key,
+		return err_set(err, "%s is missing or not an integer from 0 to %" PRId64, key,
 		               INT64_MAX);
 	*out = json_integer_value(value);
 	return true;
 }
 
-static bool read_address(const json_t *value, struct member *member, struct err *err)
+/* --- what the layout segue has no field for ---
+ *
+ * An array each, with an item for each member: the primary, if there is one, then the standbys. */
+
+static size_t member_count(const struct topology *topology)
+{
+	return topology->standby_count + (topology->has_primary ? 1 : 0);
+}
+
+static struct member *member_at(struct topology *topology, size_t index)
+{
+	if (!topology->has_primary)
+		return &topology->standbys[index];
+	return index == 0 ? &topology->primary : &topology->standbys[index - 1];
+}
+
+/* The address that the host name had when it was applied; "" while it was not known. */
+static bool read_address(const json_t *value, struct topology *topology, struct member *member)
 {
 	const char *text = json_string_value(value);
 
-	if (text == NULL || (text[0] != '\0' && (layout_host_problem(text) != NULL ||
-	                                         !layout_host_numeric(text, member->address))))
-		return err_set(err, "addresses holds something that is no server's IP address");
-	return true;
+	(void)topology;
+	return text != NULL && (*text == '\0' || (layout_host_problem(text) == NULL &&
+	                                          layout_host_numeric(text, member->address)));
 }
 
-/* Reads the addresses that the host names had when they were applied: the primary's, then those of
- * the standbys. */
-static bool read_addresses(const json_t *addresses, struct topology *topology, struct err *err)
+static json_t *write_address(const struct member *member)
 {
-	size_t first = topology->has_primary ? 1 : 0;
-
-	if (json_array_size(addresses) != first + topology->standby_count)
-		return err_set(err, "addresses does not match topology");
-	if (first > 0 && !read_address(json_array_get(addresses, 0), &topology->primary, err))
-		return false;
-	for (size_t i = 0; i < topology->standby_count; i++)
-		if (!read_address(json_array_get(addresses, first + i), &topology->standbys[i],
-		                  err))
-			return false;
-	return true;
+	return json_string(member->address);
 }
 
-static bool read_slot(const json_t *value, struct member *member, bool *taken, struct err *err)
+static bool read_slot(const json_t *value, struct topology *topology, struct member *member)
 {
 	json_int_t slot = json_integer_value(value);
 
-	if (!json_is_integer(value) || slot < 0 || slot > TOPOLOGY_SLOTS_MAX || taken[slot])
-		return err_set(err,
-		               "slots holds something else than different numbers from 1 to %d",
-		               TOPOLOGY_SLOTS_MAX);
-	taken[slot] = slot != 0;
+	if (!json_is_integer(value) || slot < 0 || slot > TOPOLOGY_SLOTS_MAX)
+		return false;
+	for (size_t i = 0; slot != 0 && i < member_count(topology); i++)
+		if (member_at(topology, i)->slot == slot)
+			return false;
 	member->slot = (unsigned)slot;
 	return true;
 }
 
-/* In the order of the addresses. */
-static bool read_slots(const json_t *slots, struct topology *topology, struct err *err)
+static json_t *write_slot(const struct member *member)
 {
-	size_t first = topology->has_primary ? 1 : 0;
-	bool taken[TOPOLOGY_SLOTS_MAX + 1] = {false};
+	return json_integer(member->slot);
+}
 
-	if (json_array_size(slots) != first + topology->standby_count)
-		return err_set(err, "slots does not match topology");
-	if (first > 0 && !read_slot(json_array_get(slots, 0), &topology->primary, taken, err))
-		return false;
-	for (size_t i = 0; i < topology->standby_count; i++)
-		if (!read_slot(json_array_get(slots, first + i), &topology->standbys[i], taken,
-		               err))
-			return false;
+static bool read_unread(const json_t *value, struct topology *topology, struct member *member)
+{
+	(void)topology;
+	member->no_reads = json_is_true(value);
 	return true;
 }
 
-/* In the order of the standbys. The layout segue has no field for it. */
-static bool read_unread(const json_t *unread, struct topology *topology, struct err *err)
+static json_t *write_unread(const struct member *member)
 {
-	if (json_array_size(unread) != topology->standby_count)
-		return err_set(err, "unread does not match topology");
-	for (size_t i = 0; i < topology->standby_count; i++)
-		topology->standbys[i].no_reads = json_is_true(json_array_get(unread, i));
+	return json_boolean(member->no_reads);
+}
+
+static bool read_tags(const json_t *tags, struct topology *topology, struct member *member)
+{
+	auto_free char *text = json_dumps(tags, TAGS_FLAGS);
+	const char *name;
+	json_t *tag;
+
+	(void)topology;
+	json_object_foreach((json_t *)tags, name,
+	                    tag) if (json_is_object(tag) || json_is_array(tag)) return false;
+	return json_is_object(tags) &&
+	       (json_object_size(tags) == 0 || topology_set_tags(member, text));
+}
+
+static json_t *write_tags(const struct member *member)
+{
+	const char *tags = topology_tags(member);
+
+	return *tags != '\0' ? json_loads(tags, 0, NULL) : json_object();
+}
+
+static const struct member_field {
+	const char *key;
+	bool of_standbys, optional; /* optional: a file of an older segue may not have it */
+	bool (*read)(const json_t *value, struct topology *topology, struct member *member);
+	json_t *(*write)(const struct member *member);
+	const char *problem; /* if read() returns false */
+} fields[] = {
+    {"addresses", false, false, read_address, write_address, "something that is not an IP address"},
+    {"slots", false, true, read_slot, write_slot, "something else than different numbers"},
+    {"unread", true, true, read_unread, write_unread, ""},
+    {"tags", false, true, read_tags, write_tags,
+     "something else than objects of scalars that fit"}};
+
+static bool read_field(const struct member_field *field, const json_t *values,
+                       struct topology *topology, struct err *err)
+{
+	size_t first = field->of_standbys && topology->has_primary ? 1 : 0;
+	size_t count = member_count(topology);
+
+	if (values == NULL && field->optional)
+		return true;
+	if (json_array_size(values) != count - first)
+		return err_set(err, "%s does not match topology", field->key);
+	for (size_t i = first; i < count; i++)
+		if (!field->read(json_array_get(values, i - first), topology,
+		                 member_at(topology, i)))
+			return err_set(err, "%s contains %s", field->key, field->problem);
 	return true;
 }
 
-/* In the order of the addresses. Expects what encode_tags() writes: objects of scalars, as JSON. */
-static bool read_tags(const json_t *tags, struct topology *topology, struct err *err)
+static json_t *write_field(const struct member_field *field, struct topology *topology)
 {
-	size_t first = topology->has_primary ? 1 : 0;
+	json_t *values = json_array();
 
-	if (json_array_size(tags) != first + topology->standby_count)
-		return err_set(err, "tags does not match topology");
-	for (size_t i = 0; i < json_array_size(tags); i++) {
-		struct member *member =
-		    i < first ? &topology->primary : &topology->standbys[i - first];
-		const json_t *value = json_array_get(tags, i);
-		auto_free char *text = json_dumps(value, TAGS_FLAGS);
-
-		if (!json_is_object(value) ||
-		    (json_object_size(value) > 0 && !topology_set_tags(member, text)))
-			return err_set(err, "tags holds something else than objects that have "
-			                    "room behind a name");
-	}
-	return true;
+	for (size_t i = field->of_standbys && topology->has_primary ? 1 : 0;
+	     i < member_count(topology); i++)
+		json_array_append_new(values, field->write(member_at(topology, i)));
+	return values;
 }
 
 /* Uses the decoder of the layout, so that the file is checked as strictly as a znode. */
@@ -168,9 +201,6 @@ static bool read_topology(const struct config_cluster *cluster, const json_t *ro
                           struct applied *out, struct err *err)
 {
 	const json_t *value = json_object_get(root, "topology");
-	const json_t *slots = json_object_get(root, "slots"); /* NULL: of an older segue */
-	const json_t *unread = json_object_get(root, "unread");
-	const json_t *tags = json_object_get(root, "tags");
 	auto_free char *text =
 	    value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 
@@ -179,11 +209,10 @@ static bool read_topology(const struct config_cluster *cluster, const json_t *ro
 	if (!layout_segue_decode(cluster, text, strlen(text), &out->topology, err))
 		return err_wrap(err, "topology");
 	out->has_topology = true;
-	if (!read_addresses(json_object_get(root, "addresses"), &out->topology, err) ||
-	    (slots != NULL && !read_slots(slots, &out->topology, err)) ||
-	    (unread != NULL && !read_unread(unread, &out->topology, err)) ||
-	    (tags != NULL && !read_tags(tags, &out->topology, err)))
-		return false;
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+		if (!read_field(&fields[i], json_object_get(root, fields[i].key), &out->topology,
+		                err))
+			return false;
 	topology_assign_slots(&out->topology, &out->topology);
 	return true;
 }
@@ -200,8 +229,8 @@ static bool read_confirmed(const json_t *confirmed, struct applied *out, struct 
 	if (!json_is_integer(timeline) || json_integer_value(timeline) < 0 || identifier == NULL ||
 	    (*identifier != '\0' && layout_system_identifier_problem(identifier) != NULL) ||
 	    strlen(identifier) >= sizeof(floor->system_identifier))
-		return err_set(err, "confirmed holds something else than timeline and "
-		                    "system_identifier");
+		return err_set(
+		    err, "confirmed contains something else than timeline and system_identifier");
 	out->against_store = true;
 	floor->timeline = json_integer_value(timeline);
 	snprintf(floor->system_identifier, sizeof(floor->system_identifier), "%s", identifier);
@@ -247,108 +276,49 @@ static void check_store(const struct config_cluster *cluster, const json_t *root
 	strbuf_printf(note, "\", now it is \"%s\": its zxid does not count", store);
 }
 
-static bool parse(const struct config_cluster *cluster, const char *path, const char *store,
-                  const struct strbuf *text, struct applied *out, struct strbuf *note,
-                  struct err *err)
-{
-	json_error_t error;
-	json_auto_t *root = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES, &error);
-
-	if (root == NULL)
-		return err_set(err, "byte %d: no JSON, or cut off", error.position);
-	if (!read_document(cluster, root, out, err))
-		return false;
-	check_store(cluster, root, path, store, out, note);
-	return true;
-}
-
 bool state_load(const char *state_dir, const struct config_cluster *cluster,
                 const char *store_hosts, struct applied *out, struct strbuf *note, struct err *err)
 {
 	auto_free char *path = state_file(state_dir, cluster);
 	auto_strbuf struct strbuf text = STRBUF_INIT, store = STRBUF_INIT;
+	json_auto_t *root = NULL;
 	struct err reason = {0};
+	json_error_t error;
 	bool missing;
 
 	applied_init(out);
-	append_store(&store, store_hosts, cluster);
 	if (!file_read(path, STATE_MAX, &text, &missing, &reason))
 		return missing ||
 		       err_set(err, "cannot read the state file %s; " ADVICE, reason.message);
-	if (parse(cluster, path, store.data, &text, out, note, &reason))
-		return true;
-	applied_fini(out);
-	return err_set(err, "cannot use the state file %s: %s; " ADVICE, path, reason.message);
-}
-
-static json_t *encode_addresses(const struct topology *topology)
-{
-	json_t *addresses = json_array();
-
-	if (topology->has_primary)
-		json_array_append_new(addresses, json_string(topology->primary.address));
-	for (size_t i = 0; i < topology->standby_count; i++)
-		json_array_append_new(addresses, json_string(topology->standbys[i].address));
-	return addresses;
-}
-
-static json_t *encode_slots(const struct topology *topology)
-{
-	json_t *slots = json_array();
-
-	if (topology->has_primary)
-		json_array_append_new(slots, json_integer(topology->primary.slot));
-	for (size_t i = 0; i < topology->standby_count; i++)
-		json_array_append_new(slots, json_integer(topology->standbys[i].slot));
-	return slots;
-}
-
-static json_t *encode_unread(const struct topology *topology)
-{
-	json_t *unread = json_array();
-
-	for (size_t i = 0; i < topology->standby_count; i++)
-		json_array_append_new(unread, json_boolean(topology->standbys[i].no_reads));
-	return unread;
-}
-
-static json_t *encode_member_tags(const struct member *member)
-{
-	const char *tags = topology_tags(member);
-
-	return *tags != '\0' ? json_loads(tags, 0, NULL) : json_object();
-}
-
-static json_t *encode_tags(const struct topology *topology)
-{
-	json_t *tags = json_array();
-
-	if (topology->has_primary)
-		json_array_append_new(tags, encode_member_tags(&topology->primary));
-	for (size_t i = 0; i < topology->standby_count; i++)
-		json_array_append_new(tags, encode_member_tags(&topology->standbys[i]));
-	return tags;
+	root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
+	if (root == NULL)
+		err_set(&reason, "byte %d: not JSON, or cut off", error.position);
+	if (root == NULL || !read_document(cluster, root, out, &reason)) {
+		applied_fini(out);
+		return err_set(err, "cannot use the state file %s: %s; " ADVICE, path,
+		               reason.message);
+	}
+	append_store(&store, store_hosts, cluster);
+	check_store(cluster, root, path, store.data, out, note);
+	return true;
 }
 
 static json_t *encode(const struct config_cluster *cluster, const char *store,
                       const struct applied *applied)
 {
-	json_t *root = json_object();
-	auto_strbuf struct strbuf topology = STRBUF_INIT;
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct topology topology = applied->topology; /* shares what it owns */
+	json_t *root =
+	    json_pack("{s:i, s:s, s:s, s:I, s:I}", "version", VERSION, "store", store, "layout",
+	              config_layout_name(cluster->layout), "applied_zxid",
+	              (json_int_t)applied->zxid, "floor_zxid", (json_int_t)applied->floor_zxid);
 
-	json_object_set_new(root, "version", json_integer(VERSION));
-	json_object_set_new(root, "store", json_string(store));
-	json_object_set_new(root, "layout", json_string(config_layout_name(cluster->layout)));
-	json_object_set_new(root, "applied_zxid", json_integer(applied->zxid));
-	json_object_set_new(root, "floor_zxid", json_integer(applied->floor_zxid));
 	if (!applied->has_topology)
 		return root;
-	layout_segue_encode(&applied->topology, &topology);
-	json_object_set_new(root, "topology", json_loads(topology.data, 0, NULL));
-	json_object_set_new(root, "addresses", encode_addresses(&applied->topology));
-	json_object_set_new(root, "slots", encode_slots(&applied->topology));
-	json_object_set_new(root, "unread", encode_unread(&applied->topology));
-	json_object_set_new(root, "tags", encode_tags(&applied->topology));
+	layout_segue_encode(&topology, &text);
+	json_object_set_new(root, "topology", json_loads(text.data, 0, NULL));
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+		json_object_set_new(root, fields[i].key, write_field(&fields[i], &topology));
 	if (applied->against_store)
 		json_object_set_new(
 		    root, "confirmed",
@@ -373,15 +343,15 @@ char *state_stage(const char *state_dir, const struct config_cluster *cluster,
 	root = encode(cluster, store.data, applied);
 	text = json_dumps(root, JSON_INDENT(1));
 	if (text == NULL) {
-		err_set(err, "cannot write the state file %s: the store's name is no UTF-8",
+		err_set(err, "cannot write the state file %s: the store's name is not UTF-8",
 		        target);
 		return NULL;
 	}
 	staged = file_stage(target, text, strlen(text), &owner, err);
-	if (staged == NULL)
-		err_wrap(err, STATE_NOT_WRITTEN);
-	else
+	if (staged != NULL)
 		*path = STEAL(target);
+	else
+		err_wrap(err, STATE_NOT_WRITTEN);
 	return staged;
 }
 
@@ -424,10 +394,11 @@ bool state_or_example_render(const struct config *config, size_t target,
 	struct topology topology;
 	struct err ignored;
 	bool known = state_or_example_topology(config, of->cluster_index, &topology, &ignored);
+	auto_strbuf struct strbuf rendered = STRBUF_INIT;
 
-	if (!view_render(&config->clusters[of->cluster_index], of, &topology, template, text,
-	                 &ignored))
-		strbuf_reset(text);
+	if (view_render(&config->clusters[of->cluster_index], of, &topology, template, &rendered,
+	                &ignored))
+		strbuf_append(text, rendered.data, rendered.len);
 	topology_fini(&topology);
 	return known;
 }
@@ -439,19 +410,8 @@ static bool leads(const struct config_cluster *cluster, const struct config_targ
 	const struct member *primary = &topology->primary;
 
 	return view_render(cluster, target, topology, template, &text, err) &&
-	       text_check_judge(target, text.data, text.len, primary->address, primary->port, err);
-}
-
-/* Only the address and the host are not the primary's, as a template may look at its port and
- * name. */
-static void add_nobody(struct topology *topology)
-{
-	struct member *nobody = topology_add_standby(topology);
-
-	*nobody = topology->primary;
-	nobody->slot = 0;
-	memcpy(nobody->address, "192.0.2.1", sizeof("192.0.2.1")); /* RFC 5737 */
-	memcpy(nobody->host, "192.0.2.1", sizeof("192.0.2.1"));
+	       text_check_leads(target, true, text.data, text.len, primary->address, primary->port,
+	                        err);
 }
 
 bool state_or_example_leads_to_any(const struct config_cluster *cluster,
@@ -459,14 +419,20 @@ bool state_or_example_leads_to_any(const struct config_cluster *cluster,
                                    const struct mustache *template, const struct topology *topology,
                                    struct err *err)
 {
+	static const char nobody[] = "192.0.2.1"; /* RFC 5737 */
 	struct topology trial = {0};
 	bool fine = true;
 
 	if (!target->leads_to_primary || !topology->has_primary)
 		return true;
 	topology_copy(&trial, topology);
-	if (trial.standby_count == 0)
-		add_nobody(&trial);
+	if (trial.standby_count == 0) {
+		/* only its address and host differ, as a template may look at port and name */
+		*topology_add_standby(&trial) = trial.primary;
+		trial.standbys[0].slot = 0;
+		memcpy(trial.standbys[0].address, nobody, sizeof(nobody));
+		memcpy(trial.standbys[0].host, nobody, sizeof(nobody));
+	}
 	for (size_t i = 0; i < trial.standby_count && fine; i++) {
 		const struct member now = trial.primary;
 
@@ -475,8 +441,8 @@ bool state_or_example_leads_to_any(const struct config_cluster *cluster,
 		fine = trial.primary.address[0] == '\0' ||
 		       leads(cluster, target, template, &trial, err) ||
 		       err_wrap(err,
-		                "the text is right only for the primary of now: with %s port "
-		                "%u as the primary",
+		                "the text leads only to the present primary; with %s port %u as "
+		                "the primary",
 		                trial.primary.address, (unsigned)trial.primary.port);
 		trial.standbys[i] = trial.primary;
 		trial.primary = now;

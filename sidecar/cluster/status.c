@@ -3,21 +3,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cluster/override.h"
 #include "cluster_internal.h"
-
-json_t *cluster_text_json(const char *text)
-{
-	auto_strbuf struct strbuf escaped = STRBUF_INIT;
-	json_t *json;
-
-	if (text == NULL || text[0] == '\0')
-		return json_null();
-	json = json_string(text);
-	if (json != NULL)
-		return json;
-	strbuf_append_escaped(&escaped, text, strlen(text), SIZE_MAX);
-	return json_string(escaped.data);
-}
+#include "report/fleet.h"
 
 /* A value of clock_now_us() as wall time; 0 becomes null. */
 static json_t *time_json(int64_t us)
@@ -56,15 +44,9 @@ static json_t *places_json(const struct target_endpoints *places)
 
 	for (size_t i = 0; i < places->listed; i++)
 		json_array_append_new(
-		    json, json_pack("{s:o, s:o}", "name", cluster_text_json(places->list[i].name),
-		                    "address", cluster_text_json(places->list[i].address)));
+		    json, json_pack("{s:o, s:o}", "name", report_text_json(places->list[i].name),
+		                    "address", report_text_json(places->list[i].address)));
 	return json;
-}
-
-static json_t *step_json(const struct move_step *step)
-{
-	return json_pack("{s:s, s:f, s:f}", "name", move_step_name(step->kind), "start_ms",
-	                 ms(step->start_us), "ms", ms(step->took_us));
 }
 
 static json_t *move_json(const struct move *move)
@@ -72,41 +54,38 @@ static json_t *move_json(const struct move *move)
 	json_t *steps = json_array();
 
 	for (size_t i = 0; i < move->step_count; i++)
-		json_array_append_new(steps, step_json(&move->steps[i]));
+		json_array_append_new(steps, json_pack("{s:s, s:f, s:f}", "name",
+		                                       move_step_name(move->steps[i].kind),
+		                                       "start_ms", ms(move->steps[i].start_us),
+		                                       "ms", ms(move->steps[i].took_us)));
 	return json_pack("{s:I, s:o, s:o, s:f, s:f, s:o}", "zxid", (json_int_t)move->zxid, "at",
-	                 time_json(move->begin_us), "what", cluster_text_json(move->what),
+	                 time_json(move->begin_us), "what", report_text_json(move->what),
 	                 "total_ms", ms(move->total_us), "held_ms", ms(move->held_us), "steps",
 	                 steps);
 }
 
-static json_t *moves_json(const struct target *target)
-{
-	json_t *json = json_array();
-	const struct move *move;
-
-	for (size_t back = 0; (move = target_move(target, back)) != NULL; back++)
-		json_array_append_new(json, move_json(move));
-	return json;
-}
-
-static json_t *target_json(const struct cluster_target *outlet)
+static json_t *target_json(const struct cluster_target *entry)
 {
 	struct target_status status;
 	struct target_endpoints desired, live;
 	struct target_counts counts;
+	json_t *moves = json_array();
+	const struct move *move;
 
-	target_status(outlet->target, &status);
-	target_endpoints(outlet->target, &desired, &live);
-	target_counts(outlet->target, &counts);
-	return json_pack(
-	    "{s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:I, s:o, s:I, s:i, s:I, s:I, s:o}", "name",
-	    outlet->config->name, "kind", config_target_kind_name(outlet->config->kind), "zxid",
-	    (json_int_t)status.zxid, "in_sync", status.in_sync, "step", status.step, "problem",
-	    cluster_text_json(status.problem), "desired", places_json(&desired), "desired_count",
-	    (json_int_t)desired.count, "live", places_json(&live), "live_count",
-	    (json_int_t)live.count, "old_sessions", (int)status.old_sessions, "moves_total",
-	    (json_int_t)counts.moves, "failures_total", (json_int_t)counts.failures, "moves",
-	    moves_json(outlet->target));
+	for (size_t back = 0; (move = target_move(entry->target, back)) != NULL; back++)
+		json_array_append_new(moves, move_json(move));
+	target_status(entry->target, &status);
+	target_endpoints(entry->target, &desired, &live);
+	target_counts(entry->target, &counts);
+	return json_pack("{s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:I, s:o, s:I, s:i, s:I, s:I, s:o}",
+	                 "name", entry->config->name, "kind",
+	                 config_target_kind_name(entry->config->kind), "zxid",
+	                 (json_int_t)status.zxid, "in_sync", status.in_sync, "step", status.step,
+	                 "problem", report_text_json(status.problem), "desired",
+	                 places_json(&desired), "desired_count", (json_int_t)desired.count, "live",
+	                 places_json(&live), "live_count", (json_int_t)live.count, "old_sessions",
+	                 (int)status.old_sessions, "moves_total", (json_int_t)counts.moves,
+	                 "failures_total", (json_int_t)counts.failures, "moves", moves);
 }
 
 /* --- the cluster --- */
@@ -123,7 +102,7 @@ static json_t *store_json(const struct watch_fact *fact)
 	return json_pack("{s:s, s:I, s:o, s:o}", "state", states[fact->state], "zxid",
 	                 (json_int_t)fact->mzxid, "primary",
 	                 named ? endpoint_json(&topology->primary) : json_null(), "problem",
-	                 cluster_text_json(fact->problem));
+	                 report_text_json(fact->problem));
 }
 
 static json_t *applied_json(const struct cluster *cluster)
@@ -135,25 +114,9 @@ static json_t *applied_json(const struct cluster *cluster)
 		return json_null();
 	return json_pack("{s:I, s:o, s:o, s:I, s:b, s:o}", "zxid", (json_int_t)applied->zxid,
 	                 "primary", endpoint_json(&topology->primary), "name",
-	                 cluster_text_json(topology->primary.name), "timeline",
+	                 report_text_json(topology->primary.name), "timeline",
 	                 (json_int_t)topology->timeline, "in_this_run", applied->in_this_run,
 	                 "since", time_json(cluster->moved_us));
-}
-
-static json_t *override_json(const struct override *override)
-{
-	json_t *json;
-
-	if (override->kind == OVERRIDE_NONE)
-		return json_null();
-	json = json_pack(
-	    "{s:s, s:o, s:o}", "kind", override->kind == OVERRIDE_PIN ? "pin" : "freeze", "by",
-	    cluster_text_json(override->by), "since", cluster_text_json(override->since));
-	if (json != NULL && override->kind == OVERRIDE_PIN) {
-		json_object_set_new(json, "address", json_string(override->address));
-		json_object_set_new(json, "port", json_integer(override->port));
-	}
-	return json;
 }
 
 static json_t *server_json(const struct cluster_snapshot *snapshot, size_t index)
@@ -165,36 +128,18 @@ static json_t *server_json(const struct cluster_snapshot *snapshot, size_t index
 
 	cluster_server(snapshot, index, &server);
 	fact = server.fact;
-	admission = cluster_admission(snapshot, &server.at);
+	admission = decide_admission(&snapshot->input, snapshot->named, &server.at);
 	admitted = admission.kind == ADMIT_YES || admission.kind == ADMIT_UNVERIFIED;
 	return json_pack("{s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "address",
 	                 fact->address, "port", (int)fact->port, "name",
-	                 cluster_text_json(server.member != NULL ? server.member->name : NULL),
+	                 report_text_json(server.member != NULL ? server.member->name : NULL),
 	                 "role", server.role, "class", server_class_name(fact->class), "problem",
-	                 cluster_text_json(fact->problem), "in_recovery",
+	                 report_text_json(fact->problem), "in_recovery",
 	                 fact->known ? json_boolean(fact->in_recovery) : json_null(), "timeline",
 	                 known_json(fact->timeline > 0, fact->timeline), "lag_bytes",
 	                 known_json(server.lag_bytes >= 0, server.lag_bytes), "system_identifier",
-	                 cluster_text_json(fact->system_identifier), "admitted", admitted, "why",
+	                 report_text_json(fact->system_identifier), "admitted", admitted, "why",
 	                 admission.reason);
-}
-
-static json_t *servers_json(const struct cluster_snapshot *snapshot)
-{
-	json_t *servers = json_array();
-
-	for (size_t i = 0; i < snapshot->input.server_count; i++)
-		json_array_append_new(servers, server_json(snapshot, i));
-	return servers;
-}
-
-static json_t *targets_json(const struct cluster *cluster)
-{
-	json_t *targets = json_array();
-
-	for (size_t i = 0; i < cluster->target_count; i++)
-		json_array_append_new(targets, target_json(&cluster->outlets[i]));
-	return targets;
 }
 
 static json_t *hold_json(const struct cluster_snapshot *snapshot)
@@ -218,7 +163,7 @@ static json_t *alarm_json(const struct cluster_snapshot *snapshot)
 		return json_sprintf("no primary for %lld s, longer than hold_timeout: clients get "
 		                    "errors",
 		                    (long long)us / 1000000);
-	return cluster_text_json(snapshot->alarm);
+	return report_text_json(snapshot->alarm);
 }
 
 static json_t *hold_timeout_json(const struct cluster *cluster)
@@ -243,7 +188,7 @@ static json_t *add_headlines(json_t *status, const struct cluster *cluster)
 
 	for (char *at = lines.data, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
 		*end = '\0';
-		json_array_append_new(headlines, cluster_text_json(at));
+		json_array_append_new(headlines, report_text_json(at));
 	}
 	json_object_set_new(status, "level", json_string(levels[level]));
 	json_object_set_new(status, "headlines", headlines);
@@ -254,18 +199,22 @@ json_t *cluster_status(const struct cluster *cluster)
 {
 	const struct last_decision *last_decision = &cluster->last_decision;
 	struct cluster_snapshot snapshot;
+	json_t *servers = json_array(), *targets = json_array();
 
 	cluster_snapshot(cluster, &snapshot);
+	for (size_t i = 0; i < snapshot.input.server_count; i++)
+		json_array_append_new(servers, server_json(&snapshot, i));
+	for (size_t i = 0; i < cluster->target_count; i++)
+		json_array_append_new(targets, target_json(&cluster->targets[i]));
 	return add_headlines(
 	    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 	              cluster->config->name, "state", snapshot.state, "reason",
-	              cluster_text_json(snapshot.reason), "about",
-	              cluster_text_json(last_decision->about), "why",
-	              cluster_text_json(last_decision->why), "store",
+	              report_text_json(snapshot.reason), "about",
+	              report_text_json(last_decision->about), "why",
+	              report_text_json(last_decision->why), "store",
 	              store_json(snapshot.input.fact), "applied", applied_json(cluster), "override",
-	              override_json(&cluster->override), "hold", hold_json(&snapshot),
-	              "hold_timeout", hold_timeout_json(cluster), "servers",
-	              servers_json(&snapshot), "targets", targets_json(cluster), "alarm",
-	              alarm_json(&snapshot)),
+	              override_to_json(&cluster->override), "hold", hold_json(&snapshot),
+	              "hold_timeout", hold_timeout_json(cluster), "servers", servers, "targets",
+	              targets, "alarm", alarm_json(&snapshot)),
 	    cluster);
 }

@@ -27,8 +27,8 @@ struct target *target_create(struct target_hub *hub, const struct config_target 
 	return NULL;
 }
 
-static bool leads(const struct config_target *target, bool whole, const char *text, size_t len,
-                  const char *address, uint16_t port, struct err *err)
+bool text_check_leads(const struct config_target *target, bool whole, const char *text, size_t len,
+                      const char *address, uint16_t port, struct err *err)
 {
 	switch (target->kind) {
 	case CONFIG_TARGET_HAPROXY:
@@ -39,18 +39,6 @@ static bool leads(const struct config_target *target, bool whole, const char *te
 		break;
 	}
 	return true;
-}
-
-bool text_check_leads(const struct config_target *target, const char *text, size_t len,
-                      const char *address, uint16_t port, struct err *err)
-{
-	return leads(target, false, text, len, address, port, err);
-}
-
-bool text_check_judge(const struct config_target *target, const char *text, size_t len,
-                      const char *address, uint16_t port, struct err *err)
-{
-	return leads(target, true, text, len, address, port, err);
 }
 
 bool text_check_keeps(const struct config_target *target, const char *before, size_t before_len,

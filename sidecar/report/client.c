@@ -20,8 +20,8 @@
 
 static bool set_late(struct err *err)
 {
-	return err_set(err, "no answer in time: segue is there, but does not react (stopped, or "
-	                    "very busy?)");
+	return err_set(err, "no answer in time: segue accepts connections but does not reply "
+	                    "(stopped, or very busy?)");
 }
 
 static bool wait_for(int fd, short events, int64_t until_ms, struct err *err)
@@ -40,36 +40,26 @@ static bool wait_for(int fd, short events, int64_t until_ms, struct err *err)
 	}
 }
 
-/* Returns 0 or an errno. EAGAIN: the backlog of a unix socket is full until the deadline; poll()
- * cannot wait for that. */
-static int begin_connect(int fd, const struct listen_address *address, int64_t until_ms)
-{
-	while (connect(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0) {
-		if (errno != EAGAIN || clock_now_ms() >= until_ms)
-			return errno;
-		poll(NULL, 0, BUSY_MS);
-	}
-	return 0;
-}
-
-static bool finish_connect(int fd, int64_t until_ms, int *error, struct err *err)
-{
-	socklen_t size = sizeof(*error);
-
-	if (!wait_for(fd, POLLOUT, until_ms, err))
-		return false;
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, error, &size) != 0)
-		*error = errno;
-	return true;
-}
-
 static bool connect_to(int fd, const struct listen_address *address, int64_t until_ms,
                        enum client_reach *reach, struct err *err)
 {
-	int error = begin_connect(fd, address, until_ms);
+	socklen_t size = sizeof(int);
+	int error = 0;
 
-	if (error == EINPROGRESS && !finish_connect(fd, until_ms, &error, err))
-		return false;
+	/* EAGAIN: the backlog of a unix socket is full; poll() cannot wait for that. */
+	while (connect(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0) {
+		error = errno;
+		if (error != EAGAIN || clock_now_ms() >= until_ms)
+			break;
+		poll(NULL, 0, BUSY_MS);
+		error = 0;
+	}
+	if (error == EINPROGRESS) {
+		if (!wait_for(fd, POLLOUT, until_ms, err))
+			return false;
+		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+			error = errno;
+	}
 	if (error == ENOENT || error == ECONNREFUSED)
 		*reach = CLIENT_NOBODY;
 	if (error == EAGAIN)
@@ -127,7 +117,7 @@ static bool parse_reply(const struct strbuf *reply, int *status, struct strbuf *
 
 	if (end == NULL || length == NULL || length > end ||
 	    strncmp(reply->data, "HTTP/1.", 7) != 0 || reply->len < 12)
-		return err_set(err, "what answers there is not segue");
+		return err_set(err, "the process that answered is not segue");
 	*status = (int)strtol(reply->data + 8, NULL, 10);
 	body_len = reply->len - (size_t)(end + strlen(HEAD_END) - reply->data);
 	if (strtoull(length + strlen(LENGTH), NULL, 10) != body_len)
@@ -136,26 +126,11 @@ static bool parse_reply(const struct strbuf *reply, int *status, struct strbuf *
 	return true;
 }
 
-static bool exchange(int fd, const struct listen_address *address, const struct client_call *call,
-                     struct strbuf *reply, enum client_reach *reach, struct err *err)
-{
-	int64_t until_ms = clock_now_ms() + call->timeout_ms;
-	auto_strbuf struct strbuf request = STRBUF_INIT;
-
-	strbuf_printf(&request,
-	              "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n"
-	              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-	              call->method, call->path, address->is_unix ? "segue" : call->listen,
-	              strlen(call->body), call->body);
-	return connect_to(fd, address, until_ms, reach, err) &&
-	       send_all(fd, &request, until_ms, reach, err) &&
-	       receive_all(fd, reply, until_ms, err);
-}
-
 bool client_request(const struct client_call *call, int *status, struct strbuf *body,
                     enum client_reach *reach, struct err *err)
 {
-	auto_strbuf struct strbuf reply = STRBUF_INIT;
+	auto_strbuf struct strbuf request = STRBUF_INIT, reply = STRBUF_INIT;
+	int64_t until_ms = clock_now_ms() + call->timeout_ms;
 	struct listen_address address;
 	auto_close int fd = -1;
 
@@ -164,9 +139,15 @@ bool client_request(const struct client_call *call, int *status, struct strbuf *
 		return false;
 	fd = socket(address.sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return err_set_errno(err, errno, "no socket can be made");
-	return (exchange(fd, &address, call, &reply, reach, err) &&
-	        parse_reply(&reply, status, body, err)) ||
+		return err_set_errno(err, errno, "cannot create a socket");
+	strbuf_printf(&request,
+	              "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n"
+	              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+	              call->method, call->path, address.is_unix ? "segue" : call->listen,
+	              strlen(call->body), call->body);
+	return (connect_to(fd, &address, until_ms, reach, err) &&
+	        send_all(fd, &request, until_ms, reach, err) &&
+	        receive_all(fd, &reply, until_ms, err) && parse_reply(&reply, status, body, err)) ||
 	       err_wrap(err, "%s", call->listen);
 }
 

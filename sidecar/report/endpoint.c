@@ -21,7 +21,7 @@
 #define OVERRIDE_PREFIX "/override/"
 
 /* One address that it listens on. */
-struct door {
+struct listener {
 	struct report_server *server;
 	char *listen; /* as configured */
 	struct listen_address address;
@@ -36,29 +36,14 @@ struct report_server {
 	struct event_base *base;
 	struct report_source source;
 	char *names;
-	struct door *doors[LISTEN_MAX];
-	size_t door_count;
+	struct listener *listeners[LISTEN_MAX];
+	size_t listener_count;
 };
-
-static void page_fill(struct http_reply *reply);
 
 static void refuse_method(struct http_reply *reply, const char *allow, const char *why)
 {
 	reply->allow = allow;
 	http_refuse(reply, 405, why);
-}
-
-static void set_json(struct http_reply *reply, json_t *document)
-{
-	auto_free char *text = document != NULL ? json_dumps(document, JSON_COMPACT) : NULL;
-
-	json_decref(document);
-	if (text == NULL) {
-		http_refuse(reply, 503, "there is nothing to show");
-		return;
-	}
-	reply->type = "application/json";
-	strbuf_printf(&reply->body, "%s\n", text);
 }
 
 static void override(struct report_server *server, const char *cluster, const char *body,
@@ -68,104 +53,91 @@ static void override(struct report_server *server, const char *cluster, const ch
 	json_auto_t *document = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
 	struct err err = {0};
 
+	reply->type = "application/json";
 	if (!grammar_name(cluster))
 		http_refuse(reply, 404, "no cluster can have that name");
 	else if (!json_is_object(document))
-		http_refuse(reply, 400, "the body is no JSON object");
+		http_refuse(reply, 400, "the body is not a JSON object");
 	else if (!server->source.override(server->source.arg, cluster, document, &err))
 		http_refuse(reply, 409, err.message);
 	else
-		set_json(reply, json_pack("{s:b}", "ok", 1));
+		strbuf_append_str(&reply->body, "{\"ok\":true}\n");
 }
 
 /* --- GET --- */
 
-static void get_page(const struct report_server *server, struct http_reply *reply)
-{
-	(void)server;
-	page_fill(reply);
-}
-
 static bool more_status(struct http_reply *reply, void *arg)
 {
-	const struct report_server *server = ((const struct door *)arg)->server;
+	const struct report_server *server = ((const struct listener *)arg)->server;
 
 	return server->source.status(server->source.arg, &reply->at, &reply->body);
 }
 
 static bool more_metrics(struct http_reply *reply, void *arg)
 {
-	const struct report_server *server = ((const struct door *)arg)->server;
+	const struct report_server *server = ((const struct listener *)arg)->server;
 
 	return server->source.metrics(server->source.arg, &reply->at, &reply->body);
 }
 
-static void get_metrics(const struct report_server *server, struct http_reply *reply)
+static bool more_ready(struct http_reply *reply, void *arg)
 {
-	(void)server;
-	reply->type = METRICS_TYPE;
-	reply->more = more_metrics;
-}
+	const struct report_server *server = ((const struct listener *)arg)->server;
 
-static void get_status(const struct report_server *server, struct http_reply *reply)
-{
-	(void)server;
-	reply->type = "application/json";
-	reply->more = more_status;
-}
-
-static void get_health(const struct report_server *server, struct http_reply *reply)
-{
-	(void)server;
-	strbuf_append_str(&reply->body, "ok\n");
-}
-
-static void get_ready(const struct report_server *server, struct http_reply *reply)
-{
 	if (server->source.ready(server->source.arg, &reply->body))
 		strbuf_append_str(&reply->body, "ready\n");
 	else
 		reply->status = 503;
+	return false;
 }
 
+/* The status page is built by the Makefile from page.html, page.css and page.js. Everybody gets the
+ * same bytes: its script requests the data. It may run its own script and send requests to its own
+ * origin, and nothing else. */
+#define POLICY                                                                               \
+	"default-src 'none'; connect-src 'self'; img-src data:; style-src '" PAGE_STYLE_HASH \
+	"'; script-src '" PAGE_SCRIPT_HASH                                                   \
+	"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 static const struct route {
-	const char *path;
-	void (*get)(const struct report_server *server, struct http_reply *reply);
+	const char *path, *type, *policy;
+	const void *body;
+	size_t len;
+	bool (*more)(struct http_reply *reply, void *arg);
 } routes[] = {
-    {"/", get_page},        {"/status", get_status},   {"/healthz", get_health},
-    {"/readyz", get_ready}, {"/metrics", get_metrics},
+    {"/", "text/html; charset=utf-8", POLICY, page_bytes, sizeof(page_bytes), NULL},
+    {"/status", "application/json", NULL, "", 0, more_status},
+    {"/healthz", "text/plain", NULL, "ok\n", 3, NULL},
+    {"/readyz", "text/plain", NULL, "", 0, more_ready},
+    {"/metrics", METRICS_TYPE, NULL, "", 0, more_metrics},
 };
 
-static void refuse_path(struct http_reply *reply)
+static void answer_get(const char *path, struct http_reply *reply)
 {
 	auto_strbuf struct strbuf why = STRBUF_INIT;
 
-	strbuf_append_str(&why, "there is");
-	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
-		strbuf_printf(&why, "%s %s", i == 0 ? "" : ",", routes[i].path);
-	http_refuse(reply, 404, why.data);
-}
-
-static void answer_get(const struct report_server *server, const char *path,
-                       struct http_reply *reply)
-{
-	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
-		if (strcmp(routes[i].path, path) == 0) {
-			routes[i].get(server, reply);
-			return;
-		}
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		strbuf_printf(&why, "%s %s", i == 0 ? "there is" : ",", routes[i].path);
+		if (strcmp(routes[i].path, path) != 0)
+			continue;
+		reply->type = routes[i].type;
+		reply->policy = routes[i].policy;
+		reply->more = routes[i].more;
+		strbuf_append(&reply->body, routes[i].body, routes[i].len);
+		return;
+	}
 	if (strncmp(path, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0)
 		refuse_method(reply, "POST", "an override is set by POST");
 	else
-		refuse_path(reply);
+		http_refuse(reply, 404, why.data);
 }
 
 static void refuse_host(const struct report_server *server, const char *host,
                         struct http_reply *reply)
 {
 	auto_free char *why = xasprintf(
-	    "the Host header is \"%s\": allowed: an IP address, localhost%s%s, and what "
-	    "listen_hosts in segue.ini lists, where this name belongs if people are to ask by it",
+	    "the Host header \"%s\" is not allowed. Allowed: an IP address, localhost%s%s, and the "
+	    "names in listen_hosts of segue.ini: add this name there if clients use it",
 	    host, *server->names != '\0' ? ", " : "", server->names);
 
 	http_refuse(reply, 421, why);
@@ -174,20 +146,20 @@ static void refuse_host(const struct report_server *server, const char *host,
 static void answer(const struct request *request, const char *body, struct http_reply *reply,
                    void *arg)
 {
-	const struct door *door = arg;
-	struct report_server *server = door->server;
+	const struct listener *listener = arg;
+	struct report_server *server = listener->server;
 	const char *path = request->path;
 	bool is_override = strncmp(path, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0;
 
-	if (!door->address.is_unix && !host_is_allowed(request->host, server->names))
+	if (!listener->address.is_unix && !host_is_allowed(request->host, server->names))
 		refuse_host(server, request->host, reply);
 	else if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)
-		answer_get(server, path, reply);
-	else if (!door->address.is_unix)
+		answer_get(path, reply);
+	else if (!listener->address.is_unix)
 		refuse_method(reply, "GET, HEAD",
-		              "over TCP nothing but GET is taken: orders go through a unix socket");
+		              "only GET is allowed over TCP: send commands over a unix socket");
 	else if (!is_override)
-		refuse_method(reply, "GET, HEAD", "only GET is taken here");
+		refuse_method(reply, "GET, HEAD", "only GET is allowed here");
 	else if (strcmp(request->method, "POST") != 0)
 		refuse_method(reply, "POST", "an override is set by POST");
 	else
@@ -196,70 +168,62 @@ static void answer(const struct request *request, const char *body, struct http_
 
 /* --- listeners --- */
 
-/* Logged once for each reason, not for each attempt. */
-static void note_failure(struct door *door, const struct err *err, int64_t retry_ms)
+static void listener_open(void *arg)
 {
-	if (strcmp(err->message, door->problem.message) != 0)
-		log_warning("status_unavailable", KV_STR("listen", door->listen), KV_ERR(err),
-		            KV_MS("retry_ms", retry_ms * 1000));
-	door->problem = *err;
-}
-
-static void door_open(struct door *door)
-{
+	struct listener *listener = arg;
 	struct err err = {0};
-	int fd = listen_open(&door->address, &door->file, &err);
-	int64_t wait_ms;
+	int fd = listen_open(&listener->address, &listener->file, &err);
+	int64_t retry_ms;
 
 	if (fd >= 0) {
-		door->http = http_create(door->server->base, fd, TIMEOUT_MS, answer, door);
-		door->attempt = 0;
-		door->problem.message[0] = '\0';
-		log_info("status_served", KV_STR("listen", door->listen));
+		listener->http =
+		    http_create(listener->server->base, fd, TIMEOUT_MS, answer, listener);
+		listener->attempt = 0;
+		listener->problem.message[0] = '\0';
+		log_info("status_served", KV_STR("listen", listener->listen));
 		return;
 	}
-	wait_ms = clock_backoff_ms(++door->attempt, RETRY_FIRST_MS, RETRY_MAX_MS);
-	timer_start(door->retry, wait_ms);
-	note_failure(door, &err, wait_ms);
+	retry_ms = clock_backoff_ms(++listener->attempt, RETRY_FIRST_MS, RETRY_MAX_MS);
+	timer_start(listener->retry, retry_ms);
+	/* Logged once for each reason, not for each attempt. */
+	if (strcmp(err.message, listener->problem.message) != 0)
+		log_warning("status_unavailable", KV_STR("listen", listener->listen), KV_ERR(&err),
+		            KV_MS("retry_ms", retry_ms * 1000));
+	listener->problem = err;
 }
 
-static void on_retry(void *arg)
+static void listener_destroy(struct listener *listener)
 {
-	door_open(arg);
-}
-
-static void door_destroy(struct door *door)
-{
-	if (door->http != NULL) {
-		listen_remove(&door->address, &door->file);
-		http_destroy(door->http);
+	if (listener->http != NULL) {
+		listen_remove(&listener->address, &listener->file);
+		http_destroy(listener->http);
 	}
-	timer_free(door->retry);
-	free(door->listen);
-	free(door);
+	timer_free(listener->retry);
+	free(listener->listen);
+	free(listener);
 }
 
-static struct door *door_create(struct report_server *server, const char *listen,
-                                const struct listen_address *address)
+static struct listener *listener_create(struct report_server *server, const char *listen,
+                                        const struct listen_address *address)
 {
-	struct door *door = xcalloc(1, sizeof(*door));
+	struct listener *listener = xcalloc(1, sizeof(*listener));
 
-	door->server = server;
-	door->listen = xstrdup(listen);
-	door->address = *address;
-	door->retry = timer_new(server->base, on_retry, door);
-	return door;
+	listener->server = server;
+	listener->listen = xstrdup(listen);
+	listener->address = *address;
+	listener->retry = timer_new(server->base, listener_open, listener);
+	return listener;
 }
 
 /* Removes the listener from the server and returns it; NULL: the server has none for `listen`. */
-static struct door *take_door(struct report_server *server, const char *listen)
+static struct listener *take_listener(struct report_server *server, const char *listen)
 {
-	for (size_t i = 0; i < server->door_count; i++) {
-		struct door *door = server->doors[i];
+	for (size_t i = 0; i < server->listener_count; i++) {
+		struct listener *listener = server->listeners[i];
 
-		if (strcmp(door->listen, listen) == 0) {
-			server->doors[i] = server->doors[--server->door_count];
-			return door;
+		if (strcmp(listener->listen, listen) == 0) {
+			server->listeners[i] = server->listeners[--server->listener_count];
+			return listener;
 		}
 	}
 	return NULL;
@@ -271,24 +235,24 @@ bool report_server_set_listen(struct report_server *server, const char *listen, 
 {
 	struct listen_address addresses[LISTEN_MAX];
 	char *items[LISTEN_MAX];
-	struct door *doors[LISTEN_MAX];
+	struct listener *listeners[LISTEN_MAX];
 	auto_free char *list = xstrdup(listen);
 	size_t count;
 
 	if (!listen_split(list, items, addresses, &count, err))
 		return false;
 	for (size_t i = 0; i < count; i++)
-		doors[i] = take_door(server, items[i]);
-	while (server->door_count > 0)
-		door_destroy(server->doors[--server->door_count]);
+		listeners[i] = take_listener(server, items[i]);
+	while (server->listener_count > 0)
+		listener_destroy(server->listeners[--server->listener_count]);
 	for (size_t i = 0; i < count; i++) {
-		bool fresh = doors[i] == NULL;
+		bool fresh = listeners[i] == NULL;
 
 		if (fresh)
-			doors[i] = door_create(server, items[i], &addresses[i]);
-		server->doors[server->door_count++] = doors[i];
+			listeners[i] = listener_create(server, items[i], &addresses[i]);
+		server->listeners[server->listener_count++] = listeners[i];
 		if (fresh)
-			door_open(doors[i]);
+			listener_open(listeners[i]);
 	}
 	return true;
 }
@@ -311,8 +275,8 @@ void report_server_destroy(struct report_server *server)
 {
 	if (server == NULL)
 		return;
-	while (server->door_count > 0)
-		door_destroy(server->doors[--server->door_count]);
+	while (server->listener_count > 0)
+		listener_destroy(server->listeners[--server->listener_count]);
 	free(server->names);
 	free(server);
 }
@@ -325,27 +289,8 @@ void report_server_set_names(struct report_server *server, const char *names)
 
 const char *report_server_problem(const struct report_server *server)
 {
-	for (size_t i = 0; i < server->door_count; i++)
-		if (server->doors[i]->problem.message[0] != '\0')
-			return server->doors[i]->problem.message;
+	for (size_t i = 0; i < server->listener_count; i++)
+		if (server->listeners[i]->problem.message[0] != '\0')
+			return server->listeners[i]->problem.message;
 	return "";
-}
-
-/* --- the status page ---
- *
- * The Makefile builds it from page.html, page.css and page.js. Everybody gets the same bytes: its
- * script requests the data. */
-
-#define POLICY                                                                               \
-	"default-src 'none'; connect-src 'self'; img-src data:; style-src '" PAGE_STYLE_HASH \
-	"'; script-src '" PAGE_SCRIPT_HASH                                                   \
-	"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
-/* Makes `reply` the page, with a policy that allows its own script and requests to its own origin,
- * and nothing else. */
-static void page_fill(struct http_reply *reply)
-{
-	reply->type = "text/html; charset=utf-8";
-	reply->policy = POLICY;
-	strbuf_append(&reply->body, page_bytes, sizeof(page_bytes));
 }

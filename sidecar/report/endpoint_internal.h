@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 #include "config/grammar.h"
-#include "report/cursor.h"
+#include "report/endpoint.h"
 
 /* Parses what an HTTP client has sent, as far as the endpoint needs it. Pure. The input may be
  * hostile; the result is checked. One request per connection: what follows the body is ignored. */
@@ -31,7 +31,8 @@ struct request {
 	char host[REQUEST_HOST_MAX]; /* of the Host header: visible ASCII; "": there was none */
 	size_t head_len;             /* offset of the body */
 	size_t body_len;
-	int status; /* REQUEST_REFUSED: the HTTP status to answer with */
+	bool has_host, has_length; /* these headers may come only once */
+	int status;                /* REQUEST_REFUSED: the HTTP status to answer with */
 };
 
 /* Sets `err` if it returns REQUEST_REFUSED. */
@@ -44,7 +45,7 @@ enum request_verdict request_parse(const char *data, size_t len, struct request 
  * although the drivers of the proxies need the file descriptors. It also answers refused requests
  * with HTML pages. */
 
-#define HTTP_GUESTS_MAX 64 /* then the oldest slow one is closed for the next client */
+#define HTTP_CONNECTIONS_MAX 64 /* then the oldest slow one is closed for the next client */
 
 struct event_base;
 struct http;

@@ -42,10 +42,9 @@ void fleet_note_fini(struct fleet_note *note)
 
 /* --- encoding --- */
 
-/* Returns valid UTF-8, whatever `text` holds. */
-static json_t *json_or_null(const char *text)
+json_t *report_text_json(const char *text)
 {
-	char clean[2 * FLEET_TEXT_MAX];
+	auto_strbuf struct strbuf escaped = STRBUF_INIT;
 	json_t *json;
 
 	if (text == NULL || *text == '\0')
@@ -53,8 +52,8 @@ static json_t *json_or_null(const char *text)
 	json = json_string(text);
 	if (json != NULL)
 		return json;
-	fleet_copy(clean, sizeof(clean), text);
-	return json_string(clean);
+	strbuf_append_escaped(&escaped, text, strlen(text), SIZE_MAX);
+	return json_string(escaped.data);
 }
 
 static json_t *target_json(const struct fleet_target *target)
@@ -64,8 +63,8 @@ static json_t *target_json(const struct fleet_target *target)
 
 	return json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:o}", "name", target->name, "kind",
 	                 target->kind, "zxid", (json_int_t)target->zxid, "in_sync", target->in_sync,
-	                 "primary", json_or_null(target->primary), "problem",
-	                 json_or_null(target->problem), "old_sessions", old_sessions);
+	                 "primary", report_text_json(target->primary), "problem",
+	                 report_text_json(target->problem), "old_sessions", old_sessions);
 }
 
 static json_t *note_json(const struct fleet_note *note)
@@ -79,11 +78,12 @@ static json_t *note_json(const struct fleet_note *note)
 	    "s:o}",
 	    "version", VERSION, "segue", note->segue, "host", note->host, "pid",
 	    (json_int_t)note->pid, "started", note->started, "zxid", (json_int_t)note->zxid,
-	    "seen_zxid", (json_int_t)note->seen_zxid, "at", json_or_null(note->at), "primary",
-	    json_or_null(note->primary), "state", note->state, "reason", json_or_null(note->reason),
-	    "about", json_or_null(note->about), "why", json_or_null(note->why), "alarm",
-	    json_or_null(note->alarm), "holding", note->holding, "ready", note->ready,
-	    "targets_total", (json_int_t)note->target_total, "targets", targets);
+	    "seen_zxid", (json_int_t)note->seen_zxid, "at", report_text_json(note->at), "primary",
+	    report_text_json(note->primary), "state", note->state, "reason",
+	    report_text_json(note->reason), "about", report_text_json(note->about), "why",
+	    report_text_json(note->why), "alarm", report_text_json(note->alarm), "holding",
+	    note->holding, "ready", note->ready, "targets_total", (json_int_t)note->target_total,
+	    "targets", targets);
 }
 
 void fleet_encode(const struct fleet_note *note, struct strbuf *out)
@@ -159,20 +159,15 @@ bool fleet_decode(const char *data, size_t len, struct fleet_note *out, struct e
 	json_auto_t *document = json_loadb(data, len, JSON_REJECT_DUPLICATES, &error);
 
 	if (document == NULL)
-		return err_set(err, "no JSON: at byte %d: %s", error.position, error.text);
+		return err_set(err, "not JSON: at byte %d: %s", error.position, error.text);
 	if (!json_is_object(document))
-		return err_set(err, "JSON, but no object");
+		return err_set(err, "JSON, but not an object");
 	if (take_number(document, "version", 0) != VERSION)
-		return err_set(err, "version: %d is the one that this segue reads", VERSION);
+		return err_set(err, "version: this segue reads only version %d", VERSION);
 	if (take_number(document, "zxid", -1) < 0)
-		return err_set(err, "zxid: a whole number from 0 on has to be there");
+		return err_set(err, "zxid: must be an integer of at least 0");
 	take_all(document, out);
 	return true;
-}
-
-static bool all_in_sync(const struct fleet_note *note)
-{
-	return fleet_in_sync(note) == note->target_total;
 }
 
 enum fleet_mark fleet_judge(const struct fleet_view *view, const struct fleet_entry *entry)
@@ -187,7 +182,7 @@ enum fleet_mark fleet_judge(const struct fleet_view *view, const struct fleet_en
 		return FLEET_ELSEWHERE;
 	if (note->zxid < view->zxid)
 		return FLEET_BEHIND;
-	return all_in_sync(note) ? FLEET_OK : FLEET_OUT_OF_SYNC;
+	return fleet_in_sync(note) == note->target_total ? FLEET_OK : FLEET_OUT_OF_SYNC;
 }
 
 const char *fleet_mark_name(enum fleet_mark mark)
@@ -236,10 +231,11 @@ int64_t fleet_old_sessions(const struct fleet_note *note)
 
 static json_t *entry_json(const struct fleet_view *view, const struct fleet_entry *entry)
 {
-	return json_pack("{s:o, s:o, s:I, s:b, s:s, s:o, s:o}", "name", json_or_null(entry->name),
-	                 "path", json_or_null(entry->path), "mzxid", (json_int_t)entry->mzxid,
-	                 "alive", entry->alive, "mark", fleet_mark_name(fleet_judge(view, entry)),
-	                 "problem", json_or_null(entry->problem), "says",
+	return json_pack("{s:o, s:o, s:I, s:b, s:s, s:o, s:o}", "name",
+	                 report_text_json(entry->name), "path", report_text_json(entry->path),
+	                 "mzxid", (json_int_t)entry->mzxid, "alive", entry->alive, "mark",
+	                 fleet_mark_name(fleet_judge(view, entry)), "problem",
+	                 report_text_json(entry->problem), "says",
 	                 entry->note != NULL ? note_json(entry->note) : json_null());
 }
 
@@ -251,8 +247,8 @@ json_t *fleet_view_json(const struct fleet_view *view)
 		json_array_append_new(sidecars, entry_json(view, &view->entries[i]));
 	return json_pack("{s:s, s:b, s:{s:I, s:o, s:o}, s:o}", "cluster", view->cluster, "well",
 	                 fleet_is_well(view), "store", "zxid", (json_int_t)view->zxid, "primary",
-	                 json_or_null(view->primary), "problem", json_or_null(view->store_problem),
-	                 "sidecars", sidecars);
+	                 report_text_json(view->primary), "problem",
+	                 report_text_json(view->store_problem), "sidecars", sidecars);
 }
 
 /* --- segue wait --- */

@@ -125,32 +125,24 @@ static struct row row_at(const struct fleet_view *view, size_t i)
 	    .view = view, .entry = entry, .note = entry->note != NULL ? entry->note : &nothing};
 }
 
-static void add_row(struct table *table, const struct row *row)
-{
-	enum mood mood = moods[fleet_judge(row->view, row->entry)];
-	auto_strbuf struct strbuf cell = STRBUF_INIT;
-
-	for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
-		strbuf_reset(&cell);
-		if (columns[i].append != NULL)
-			columns[i].append(row, &cell);
-		else
-			strbuf_append_str(&cell, (const char *)row->note + columns[i].at);
-		table_add(table, mood, cell.data);
-	}
-}
-
 static void print_table(const struct fleet_view *view, const struct page *page)
 {
 	struct table table = {.columns = ARRAY_LEN(columns)};
+	auto_strbuf struct strbuf cell = STRBUF_INIT;
 
 	for (size_t i = 0; i < ARRAY_LEN(columns); i++)
 		table_add(&table, MOOD_PLAIN,
 		          is_shown(view, &columns[i]) ? columns[i].title : NULL);
-	for (size_t i = 0; i < view->count; i++) {
-		const struct row row = row_at(view, i);
+	for (size_t i = 0; i < view->count * ARRAY_LEN(columns); i++) {
+		const struct row row = row_at(view, i / ARRAY_LEN(columns));
+		const struct column *column = &columns[i % ARRAY_LEN(columns)];
 
-		add_row(&table, &row);
+		strbuf_reset(&cell);
+		if (column->append != NULL)
+			column->append(&row, &cell);
+		else
+			strbuf_append_str(&cell, (const char *)row.note + column->at);
+		table_add(&table, moods[fleet_judge(view, row.entry)], cell.data);
 	}
 	fputc('\n', page->out);
 	table_print(&table, "", page);
@@ -177,23 +169,11 @@ static void print_trouble(const struct row *row, const struct page *page)
 		strbuf_append_escaped(&line, row->entry->path, strlen(row->entry->path),
 		                      FLEET_TEXT_MAX);
 		strbuf_append_str(&line,
-		                  ": a persistent znode, of no sidecar that lives: delete it");
+		                  ": a persistent znode that no live sidecar owns: delete it");
 	} else {
 		fleet_say_missing(row->entry, &line);
 	}
 	page_print_line(page, moods[mark], line.data);
-}
-
-static void print_alarm(const struct row *row, const struct page *page)
-{
-	auto_strbuf struct strbuf line = STRBUF_INIT;
-
-	if (row->note->alarm[0] == '\0')
-		return;
-	strbuf_append_str(&line, "ALARM of ");
-	append_name(row, &line);
-	strbuf_printf(&line, ": %s", row->note->alarm);
-	page_print_line(page, MOOD_BAD, line.data);
 }
 
 void fleet_table_print(const struct fleet_view *view, bool colour, FILE *out)
@@ -210,6 +190,13 @@ void fleet_table_print(const struct fleet_view *view, bool colour, FILE *out)
 		const struct row row = row_at(view, i);
 
 		print_trouble(&row, &page);
-		print_alarm(&row, &page);
+		if (row.note->alarm[0] != '\0') {
+			auto_strbuf struct strbuf line = STRBUF_INIT;
+
+			strbuf_append_str(&line, "ALARM of ");
+			append_name(&row, &line);
+			strbuf_printf(&line, ": %s", row.note->alarm);
+			page_print_line(&page, MOOD_BAD, line.data);
+		}
 	}
 }

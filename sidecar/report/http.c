@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/timer.h"
 #include "endpoint_internal.h"
+#include "report/fleet.h"
 
 /* --- parsing a request ---
  *
@@ -119,46 +120,28 @@ static bool parse_length(struct line value, size_t *out)
 	return value.len > 0;
 }
 
-/* A second one is refused: something in between could have checked the other one. */
-static enum request_verdict parse_host(struct line value, bool *seen, struct request *out,
-                                       struct err *err)
-{
-	bool fine = !*seen && (value.len == 0 || take_word(&value, out->host, sizeof(out->host)));
-
-	*seen = true;
-	if (!fine || value.len > 0)
-		return refuse(out, BAD_REQUEST, "Host must be one name", err);
-	return REQUEST_COMPLETE;
-}
-
-static enum request_verdict parse_length_header(struct line value, bool *seen, struct request *out,
-                                                struct err *err)
-{
-	if (*seen || !parse_length(value, &out->body_len))
-		return refuse(out, BAD_REQUEST, "Content-Length must be one number", err);
-	*seen = true;
-	if (out->body_len > REQUEST_BODY_MAX)
-		return refuse(out, TOO_LARGE, "the body is too large: 16 kB are allowed", err);
-	return REQUEST_COMPLETE;
-}
-
-/* Headers that may come only once. */
-struct seen {
-	bool length, host;
-};
-
-static enum request_verdict parse_header(struct line line, struct seen *seen, struct request *out,
-                                         struct err *err)
+/* A second Host is refused: something in between could have checked the other one. */
+static enum request_verdict parse_header(struct line line, struct request *out, struct err *err)
 {
 	struct line value;
 
 	if (header_value(line, "Transfer-Encoding", &value))
 		return refuse(out, NOT_IMPLEMENTED,
-		              "Transfer-Encoding is not taken: send a Content-Length", err);
-	if (header_value(line, "Content-Length", &value))
-		return parse_length_header(value, &seen->length, out, err);
-	if (header_value(line, "Host", &value))
-		return parse_host(value, &seen->host, out, err);
+		              "Transfer-Encoding is not supported: send a Content-Length", err);
+	if (header_value(line, "Content-Length", &value)) {
+		if (out->has_length || !parse_length(value, &out->body_len))
+			return refuse(out, BAD_REQUEST, "Content-Length must be one number", err);
+		out->has_length = true;
+		if (out->body_len > REQUEST_BODY_MAX)
+			return refuse(out, TOO_LARGE, "the body is too large: 16 kB are allowed",
+			              err);
+	} else if (header_value(line, "Host", &value)) {
+		if (out->has_host ||
+		    (value.len > 0 && !take_word(&value, out->host, sizeof(out->host))) ||
+		    value.len > 0)
+			return refuse(out, BAD_REQUEST, "Host must be one name", err);
+		out->has_host = true;
+	}
 	return REQUEST_COMPLETE;
 }
 
@@ -166,20 +149,19 @@ static enum request_verdict parse_head(const char *data, size_t len, struct requ
                                        struct err *err)
 {
 	enum request_verdict verdict = REQUEST_COMPLETE;
-	struct seen seen = {false, false};
 	size_t offset = 0;
 	struct line line;
 
 	if (!next_line(data, len, &offset, &line))
 		return REQUEST_PARTIAL;
 	if (!parse_request_line(line, out))
-		return refuse(out, BAD_REQUEST, "the request line is no \"GET /path HTTP/1.1\"",
-		              err);
+		return refuse(out, BAD_REQUEST,
+		              "the request line must be like \"GET /path HTTP/1.1\"", err);
 	while (verdict == REQUEST_COMPLETE && next_line(data, len, &offset, &line)) {
 		out->head_len = offset;
 		if (line.len == 0)
 			return REQUEST_COMPLETE;
-		verdict = parse_header(line, &seen, out, err);
+		verdict = parse_header(line, out, err);
 	}
 	return verdict == REQUEST_COMPLETE ? REQUEST_PARTIAL : verdict;
 }
@@ -207,24 +189,24 @@ enum request_verdict request_parse(const char *data, size_t len, struct request 
 #define SLOW_MS         100
 #define POLICY_NOTHING  "default-src 'none'; frame-ancestors 'none'"
 
-enum guest_state {
-	GUEST_READING,  /* the request is not complete; at most timeout_ms */
-	GUEST_MAKING,   /* the body is not complete; at most timeout_ms */
-	GUEST_REPLYING, /* the reply is not written; at most timeout_ms */
+enum connection_state {
+	HTTP_READING,  /* the request is not complete; at most timeout_ms */
+	HTTP_MAKING,   /* the body is not complete; at most timeout_ms */
+	HTTP_REPLYING, /* the reply is not written; at most timeout_ms */
 	/* What still comes is dropped, because closing now would reset the connection, and the
 	 * client would lose the reply. At most LINGER_MS. */
-	GUEST_LINGERING,
+	HTTP_LINGERING,
 };
 
-struct guest {
+struct connection {
 	struct http *http;
 	struct bufferevent *stream;
 	struct timer *deadline, *more;
-	enum guest_state state;
+	enum connection_state state;
 	int64_t since_ms; /* when it entered this state */
 	struct http_reply reply;
 	bool head_only; /* the request was HEAD */
-	bool said_all;  /* the client has closed its half of the connection */
+	bool has_ended; /* the client has closed its half of the connection */
 };
 
 struct http {
@@ -234,39 +216,40 @@ struct http {
 	int timeout_ms;
 	http_answer_fn *answer;
 	void *arg;
-	struct guest *guests[HTTP_GUESTS_MAX];
-	size_t guest_count;
+	struct connection *connections[HTTP_CONNECTIONS_MAX];
+	size_t connection_count;
 };
 
 /* The only place where `state` is written. */
-static void guest_enter(struct guest *guest, enum guest_state state)
+static void connection_enter(struct connection *connection, enum connection_state state)
 {
-	guest->state = state;
-	guest->since_ms = clock_now_ms();
-	timer_start(guest->deadline,
-	            state == GUEST_LINGERING ? LINGER_MS : guest->http->timeout_ms);
+	connection->state = state;
+	connection->since_ms = clock_now_ms();
+	timer_start(connection->deadline,
+	            state == HTTP_LINGERING ? LINGER_MS : connection->http->timeout_ms);
 }
 
-static void guest_free(struct guest *guest)
+static void connection_free(struct connection *connection)
 {
-	timer_free(guest->deadline);
-	timer_free(guest->more);
-	strbuf_fini(&guest->reply.body);
-	bufferevent_free(guest->stream);
-	free(guest);
+	timer_free(connection->deadline);
+	timer_free(connection->more);
+	strbuf_fini(&connection->reply.body);
+	bufferevent_free(connection->stream);
+	free(connection);
 }
 
-static void guest_leave(struct guest *guest)
+static void connection_leave(void *arg)
 {
-	struct http *http = guest->http;
+	struct connection *connection = arg;
+	struct http *http = connection->http;
 	size_t index = 0;
 
-	while (http->guests[index] != guest)
+	while (http->connections[index] != connection)
 		index++;
-	if (http->guest_count == HTTP_GUESTS_MAX)
+	if (http->connection_count == HTTP_CONNECTIONS_MAX)
 		evconnlistener_enable(http->listener);
-	http->guests[index] = http->guests[--http->guest_count];
-	guest_free(guest);
+	http->connections[index] = http->connections[--http->connection_count];
+	connection_free(connection);
 }
 
 static const char *reason(int status)
@@ -293,19 +276,19 @@ static const char *reason(int status)
 
 void http_refuse(struct http_reply *reply, int status, const char *why)
 {
-	json_auto_t *document = json_pack("{s:s}", "error", why);
-	auto_free char *text = document != NULL ? json_dumps(document, JSON_COMPACT) : NULL;
+	json_auto_t *document = json_pack("{s:o}", "error", report_text_json(why));
+	auto_free char *text = json_dumps(document, JSON_COMPACT);
 
 	reply->status = status;
 	reply->type = "application/json";
 	strbuf_reset(&reply->body);
-	strbuf_printf(&reply->body, "%s\n", text != NULL ? text : "{\"error\":\"no UTF-8\"}");
+	strbuf_printf(&reply->body, "%s\n", text);
 }
 
-static void send_reply(struct guest *guest)
+static void send_reply(struct connection *connection)
 {
-	struct http_reply *reply = &guest->reply;
-	struct evbuffer *out = bufferevent_get_output(guest->stream);
+	struct http_reply *reply = &connection->reply;
+	struct evbuffer *out = bufferevent_get_output(connection->stream);
 
 	evbuffer_add_printf(out,
 	                    "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
@@ -317,40 +300,36 @@ static void send_reply(struct guest *guest)
 	if (reply->allow != NULL)
 		evbuffer_add_printf(out, "Allow: %s\r\n", reply->allow);
 	evbuffer_add(out, "\r\n", 2);
-	if (!guest->head_only)
+	if (!connection->head_only)
 		evbuffer_add(out, reply->body.data, reply->body.len);
 	strbuf_fini(&reply->body);
-	guest_enter(guest, GUEST_REPLYING);
+	connection_enter(connection, HTTP_REPLYING);
 }
 
 /* Works for SLICE_US at most: a long body must not block the loop. */
-static void make_more(struct guest *guest)
+static void make_more(void *arg)
 {
-	struct http_reply *reply = &guest->reply;
+	struct connection *connection = arg;
+	struct http_reply *reply = &connection->reply;
 	int64_t until_us = clock_now_us() + SLICE_US;
 
 	while (reply->more != NULL) {
-		if (!reply->more(reply, guest->http->arg)) {
+		if (!reply->more(reply, connection->http->arg)) {
 			reply->more = NULL;
 		} else if (clock_now_us() >= until_us) {
-			timer_start(guest->more, 0); /* after all other work of the loop */
+			timer_start(connection->more, 0); /* after all other work of the loop */
 			return;
 		}
 	}
-	send_reply(guest);
+	send_reply(connection);
 }
 
-static void on_more(void *arg)
+static void read_request(struct connection *connection)
 {
-	make_more(arg);
-}
-
-static void read_request(struct guest *guest)
-{
-	struct evbuffer *in = bufferevent_get_input(guest->stream);
+	struct evbuffer *in = bufferevent_get_input(connection->stream);
 	size_t len = evbuffer_get_length(in);
 	const char *data = (const char *)evbuffer_pullup(in, -1);
-	struct http_reply *reply = &guest->reply;
+	struct http_reply *reply = &connection->reply;
 	struct request request;
 	struct err err = {0};
 
@@ -361,76 +340,65 @@ static void read_request(struct guest *guest)
 		http_refuse(reply, request.status, err.message);
 		break;
 	case REQUEST_COMPLETE:
-		guest->http->answer(&request, data + request.head_len, reply, guest->http->arg);
+		connection->http->answer(&request, data + request.head_len, reply,
+		                         connection->http->arg);
 		break;
 	}
 	evbuffer_drain(in, len);
-	guest->head_only = strcmp(request.method, "HEAD") == 0;
-	guest_enter(guest, GUEST_MAKING);
-	make_more(guest);
+	connection->head_only = strcmp(request.method, "HEAD") == 0;
+	connection_enter(connection, HTTP_MAKING);
+	make_more(connection);
 }
 
 static void on_read(struct bufferevent *stream, void *arg)
 {
-	struct guest *guest = arg;
+	struct connection *connection = arg;
 	struct evbuffer *in = bufferevent_get_input(stream);
 
-	if (guest->state == GUEST_READING)
-		read_request(guest);
+	if (connection->state == HTTP_READING)
+		read_request(connection);
 	else
 		evbuffer_drain(in, evbuffer_get_length(in));
 }
 
 static void on_written(struct bufferevent *stream, void *arg)
 {
-	struct guest *guest = arg;
+	struct connection *connection = arg;
 
-	if (guest->state != GUEST_REPLYING)
+	if (connection->state != HTTP_REPLYING)
 		return;
-	if (guest->said_all) {
-		guest_leave(guest);
+	if (connection->has_ended) {
+		connection_leave(connection);
 		return;
 	}
 	shutdown(bufferevent_getfd(stream), SHUT_WR);
-	guest_enter(guest, GUEST_LINGERING);
+	connection_enter(connection, HTTP_LINGERING);
 }
 
 /* A client that has closed its half may still wait for the reply. The connection is broken only if
  * writing fails, too. */
 static void on_end(struct bufferevent *stream, short what, void *arg)
 {
-	struct guest *guest = arg;
+	struct connection *connection = arg;
 
 	(void)stream;
 	if ((what & BEV_EVENT_EOF) != 0 && (what & BEV_EVENT_READING) != 0 &&
-	    (guest->state == GUEST_MAKING || guest->state == GUEST_REPLYING))
-		guest->said_all = true;
+	    (connection->state == HTTP_MAKING || connection->state == HTTP_REPLYING))
+		connection->has_ended = true;
 	else
-		guest_leave(guest);
+		connection_leave(connection);
 }
 
 /* Which connection is closed first to make room: one that still sends its request, then one that
  * has its whole reply, then one that reads its reply slowly. 0: it is never closed. */
-static int rank(enum guest_state state)
-{
-	switch (state) {
-	case GUEST_READING:
-		return 3;
-	case GUEST_LINGERING:
-		return 2;
-	case GUEST_REPLYING:
-		return 1;
-	case GUEST_MAKING:
-		break;
-	}
-	return 0;
-}
+static const int ranks[] = {
+    [HTTP_READING] = 3, [HTTP_LINGERING] = 2, [HTTP_REPLYING] = 1, [HTTP_MAKING] = 0};
 
-static bool goes_before(const struct guest *a, const struct guest *b)
+static bool goes_before(const struct connection *a, const struct connection *b)
 {
-	if (b == NULL || rank(a->state) != rank(b->state))
-		return b == NULL || rank(a->state) > rank(b->state);
-	return a->since_ms < b->since_ms;
+	int more = ranks[a->state] - ranks[b->state];
+
+	return more > 0 || (more == 0 && a->since_ms < b->since_ms);
 }
 
 /* Every connection has SLOW_MS in each state, which is enough for a normal client. Until then the
@@ -438,50 +406,46 @@ static bool goes_before(const struct guest *a, const struct guest *b)
 static void make_room(struct http *http)
 {
 	int64_t slow_ms = clock_now_ms() - SLOW_MS;
-	struct guest *oldest = NULL;
+	struct connection *first = NULL;
 
-	for (size_t i = 0; i < http->guest_count; i++) {
-		struct guest *guest = http->guests[i];
+	for (size_t i = 0; i < http->connection_count; i++) {
+		struct connection *connection = http->connections[i];
 
-		if (guest->since_ms <= slow_ms && rank(guest->state) > 0 &&
-		    goes_before(guest, oldest))
-			oldest = guest;
+		if (connection->since_ms <= slow_ms && ranks[connection->state] > 0 &&
+		    (first == NULL || goes_before(connection, first)))
+			first = connection;
 	}
-	if (oldest != NULL)
-		guest_leave(oldest);
+	if (first != NULL)
+		connection_leave(first);
 	else
 		timer_start(http->accept_again, SLOW_MS);
 }
 
-static void on_deadline(void *arg)
-{
-	guest_leave(arg);
-}
-
-static void on_guest(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-                     int address_len, void *arg)
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                      int address_len, void *arg)
 {
 	struct http *http = arg;
-	struct guest *guest = xcalloc(1, sizeof(*guest));
+	struct connection *connection = xcalloc(1, sizeof(*connection));
 	int priority = event_base_get_npriorities(http->base) - 1;
 
 	(void)address;
 	(void)address_len;
-	guest->http = http;
-	guest->deadline = timer_new(http->base, on_deadline, guest);
-	guest->more = timer_new(http->base, on_more, guest);
-	guest->reply = (struct http_reply){.status = 200, .type = "text/plain"};
-	strbuf_init(&guest->reply.body);
-	guest->stream = bufferevent_socket_new(http->base, fd, BEV_OPT_CLOSE_ON_FREE);
-	timer_set_priority(guest->deadline, priority);
-	timer_set_priority(guest->more, priority);
-	bufferevent_priority_set(guest->stream, priority);
-	bufferevent_setwatermark(guest->stream, EV_READ, 0, REQUEST_HEAD_MAX + REQUEST_BODY_MAX);
-	bufferevent_setcb(guest->stream, on_read, on_written, on_end, guest);
-	http->guests[http->guest_count++] = guest;
-	guest_enter(guest, GUEST_READING);
-	bufferevent_enable(guest->stream, EV_READ | EV_WRITE);
-	if (http->guest_count < HTTP_GUESTS_MAX)
+	connection->http = http;
+	connection->deadline = timer_new(http->base, connection_leave, connection);
+	connection->more = timer_new(http->base, make_more, connection);
+	connection->reply = (struct http_reply){.status = 200, .type = "text/plain"};
+	strbuf_init(&connection->reply.body);
+	connection->stream = bufferevent_socket_new(http->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	timer_set_priority(connection->deadline, priority);
+	timer_set_priority(connection->more, priority);
+	bufferevent_priority_set(connection->stream, priority);
+	bufferevent_setwatermark(connection->stream, EV_READ, 0,
+	                         REQUEST_HEAD_MAX + REQUEST_BODY_MAX);
+	bufferevent_setcb(connection->stream, on_read, on_written, on_end, connection);
+	http->connections[http->connection_count++] = connection;
+	connection_enter(connection, HTTP_READING);
+	bufferevent_enable(connection->stream, EV_READ | EV_WRITE);
+	if (http->connection_count < HTTP_CONNECTIONS_MAX)
 		return;
 	evconnlistener_disable(listener);
 	make_room(http);
@@ -500,7 +464,7 @@ static void on_accept_again(void *arg)
 {
 	struct http *http = arg;
 
-	if (http->guest_count < HTTP_GUESTS_MAX)
+	if (http->connection_count < HTTP_CONNECTIONS_MAX)
 		evconnlistener_enable(http->listener);
 	else
 		make_room(http);
@@ -516,7 +480,7 @@ struct http *http_create(struct event_base *base, int fd, int timeout_ms, http_a
 	http->answer = answer;
 	http->arg = arg;
 	http->accept_again = timer_new(base, on_accept_again, http);
-	http->listener = evconnlistener_new(base, on_guest, http,
+	http->listener = evconnlistener_new(base, on_accept, http,
 	                                    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	evconnlistener_set_error_cb(http->listener, on_accept_error);
 	return http;
@@ -526,8 +490,8 @@ void http_destroy(struct http *http)
 {
 	if (http == NULL)
 		return;
-	for (size_t i = 0; i < http->guest_count; i++)
-		guest_free(http->guests[i]);
+	for (size_t i = 0; i < http->connection_count; i++)
+		connection_free(http->connections[i]);
 	evconnlistener_free(http->listener);
 	timer_free(http->accept_again);
 	free(http);

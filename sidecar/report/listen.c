@@ -22,23 +22,19 @@
 
 /* Copies the host into `out`, without its port and the final dot (of the root); IPv6 without its
  * brackets. False if it is not host:port. */
-static bool strip(const char *host, char out[REQUEST_HOST_MAX], bool *bracketed)
+static bool strip(const char *host, char out[REQUEST_HOST_MAX], bool bracketed)
 {
 	size_t len;
 
-	*bracketed = host[0] == '[';
-	if (*bracketed)
-		host++;
-	len = strcspn(host, *bracketed ? "]" : ":");
-	if (len >= REQUEST_HOST_MAX || (*bracketed && host[len] != ']'))
+	host += bracketed;
+	len = strcspn(host, bracketed ? "]" : ":");
+	if (len >= REQUEST_HOST_MAX || (bracketed && host[len] != ']'))
 		return false;
 	memcpy(out, host, len);
 	out[len] = '\0';
 	if (len > 0 && out[len - 1] == '.')
 		out[len - 1] = '\0';
-	host += len;
-	if (*bracketed)
-		host++;
+	host += len + bracketed;
 	return *host == '\0' || (*host == ':' && host[1 + strspn(host + 1, "0123456789")] == '\0');
 }
 
@@ -71,11 +67,11 @@ bool host_is_allowed(const char *host, const char *names)
 {
 	char name[REQUEST_HOST_MAX];
 	unsigned char bytes[sizeof(struct in6_addr)];
-	bool bracketed;
+	bool bracketed = host[0] == '[';
 
 	if (host[0] == '\0')
 		return true;
-	if (!strip(host, name, &bracketed))
+	if (!strip(host, name, bracketed))
 		return false;
 	if (bracketed)
 		return inet_pton(AF_INET6, name, bytes) == 1;
@@ -132,17 +128,8 @@ bool listen_parse(const char *listen, struct listen_address *out, struct err *er
 	size_t prefix = strlen(UNIX_PREFIX);
 
 	*out = (struct listen_address){.len = 0};
-	if (strncmp(listen, UNIX_PREFIX, prefix) == 0)
-		return parse_unix(listen + prefix, out, err);
-	return parse_tcp(listen, out, err);
-}
-
-static bool is_among(char *const items[], size_t count, const char *item)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(items[i], item) == 0)
-			return true;
-	return false;
+	return strncmp(listen, UNIX_PREFIX, prefix) == 0 ? parse_unix(listen + prefix, out, err)
+	                                                 : parse_tcp(listen, out, err);
 }
 
 bool listen_split(char *list, char *items[LISTEN_MAX], struct listen_address addresses[LISTEN_MAX],
@@ -153,7 +140,11 @@ bool listen_split(char *list, char *items[LISTEN_MAX], struct listen_address add
 	*count = 0;
 	for (char *item = strtok_r(list, ",", &rest); item != NULL;
 	     item = strtok_r(NULL, ",", &rest)) {
-		if (is_among(items, *count, item))
+		size_t at = 0;
+
+		while (at < *count && strcmp(items[at], item) != 0)
+			at++;
+		if (at < *count)
 			continue;
 		if (*count == LISTEN_MAX)
 			return err_set(err, "listen: more than %d addresses", LISTEN_MAX);
@@ -185,9 +176,9 @@ static bool check_free(const struct listen_address *address, struct err *err)
 	if (lstat(path, &st) != 0)
 		return errno == ENOENT || err_set_errno(err, errno, "%s", path);
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, "%s is in the way, and no socket: it stays", path);
+		return err_set(err, "%s exists and is not a socket: it is not replaced", path);
 	if (fd < 0)
-		return err_set_errno(err, errno, "no socket can be made");
+		return err_set_errno(err, errno, "cannot create a socket");
 	/* EAGAIN: a process listens, but is slow. */
 	if (connect(fd, (const struct sockaddr *)&address->sockaddr, address->len) == 0 ||
 	    errno == EAGAIN)
@@ -209,7 +200,7 @@ static bool bind_unix(int fd, const struct listen_address *address, struct liste
 	 * again. */
 	if (fchmod(fd, UNIX_MODE) != 0 ||
 	    bind(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0)
-		return err_set_errno(err, errno, "cannot make the socket %s", path);
+		return err_set_errno(err, errno, "cannot create the socket %s", path);
 	if (chmod(path, UNIX_MODE) != 0 || lstat(path, &st) != 0) {
 		err_set_errno(err, errno, "cannot set the mode of %s", path);
 		unlink(path);
@@ -219,28 +210,25 @@ static bool bind_unix(int fd, const struct listen_address *address, struct liste
 	return true;
 }
 
-static bool bind_tcp(int fd, const struct listen_address *address, struct err *err)
-{
-	const int on = 1;
-
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-	    bind(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0)
-		return err_set_errno(err, errno, "cannot take the address");
-	return true;
-}
-
 int listen_open(const struct listen_address *address, struct listen_file *file, struct err *err)
 {
 	auto_close int fd = make_socket(address);
+	const int on = 1;
 	int opened;
 
 	*file = (struct listen_file){.inode = 0};
 	if (fd < 0) {
-		err_set_errno(err, errno, "no socket can be made");
+		err_set_errno(err, errno, "cannot create a socket");
 		return -1;
 	}
-	if (address->is_unix ? !bind_unix(fd, address, file, err) : !bind_tcp(fd, address, err))
+	if (address->is_unix) {
+		if (!bind_unix(fd, address, file, err))
+			return -1;
+	} else if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+	           bind(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0) {
+		err_set_errno(err, errno, "cannot bind to the address");
 		return -1;
+	}
 	if (listen(fd, BACKLOG) != 0) {
 		err_set_errno(err, errno, "cannot listen");
 		listen_remove(address, file);

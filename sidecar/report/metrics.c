@@ -15,7 +15,7 @@
 
 /* --- metrics of the process, read from Linux --- */
 
-static void gauge(struct strbuf *out, const char *name, const char *help, double value)
+void metrics_gauge(struct strbuf *out, const char *name, const char *help, double value)
 {
 	metrics_family(out, name, "gauge", help);
 	metrics_sample(out, name, NULL, 0, value);
@@ -63,16 +63,16 @@ void metrics_process(struct strbuf *out, int64_t started_us)
 {
 	struct rlimit files = {0};
 
-	gauge(out, "process_start_time_seconds", "When it started, in seconds since 1970.",
-	      seconds_of(CLOCK_REALTIME) - (double)(clock_now_us() - started_us) / 1e6);
+	metrics_gauge(out, "process_start_time_seconds", "When it started, in seconds since 1970.",
+	              seconds_of(CLOCK_REALTIME) - (double)(clock_now_us() - started_us) / 1e6);
 	metrics_family(out, "process_cpu_seconds_total", "counter", "CPU time, user and system.");
 	metrics_sample(out, "process_cpu_seconds_total", NULL, 0,
 	               seconds_of(CLOCK_PROCESS_CPUTIME_ID));
-	gauge(out, "process_resident_memory_bytes", "Resident memory.", resident_bytes());
-	gauge(out, "process_open_fds", "Open file descriptors.", open_descriptors());
+	metrics_gauge(out, "process_resident_memory_bytes", "Resident memory.", resident_bytes());
+	metrics_gauge(out, "process_open_fds", "Open file descriptors.", open_descriptors());
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0)
-		gauge(out, "process_max_fds", "How many file descriptors may be open.",
-		      (double)files.rlim_cur);
+		metrics_gauge(out, "process_max_fds", "How many file descriptors may be open.",
+		              (double)files.rlim_cur);
 }
 
 #define EXACT_MAX 9007199254740992.0 /* 2^53: up to this a double holds every integer */

@@ -147,7 +147,7 @@ function holdText(c) {
 	if (!text(fields(c.hold).since))
 		return '';
 	if (fields(c.hold).policy === 'fence')
-		return 'nobody is let through';
+		return 'no client is let through';
 	return left > 0 ? `clients wait, ${age(left)} more, then they get errors` : 'the wait is over: clients get errors';
 }
 

@@ -64,8 +64,7 @@ static void append_seconds(const json_t *object, const char *key, struct strbuf 
 static void append_left(const json_t *object, const char *key, struct strbuf *out)
 {
 	append_seconds(object, key, out);
-	if (out->len > 0)
-		strbuf_append_str(out, " left");
+	strbuf_append_str(out, out->len > 0 ? " left" : "");
 }
 
 /* Prints nothing if there are no rows. */
@@ -223,7 +222,7 @@ static void print_headlines(const struct page *page, const json_t *cluster)
 
 static void print_lines(const struct page *page, const json_t *cluster)
 {
-	static const struct field hold_fields[] = {{"on the word of the ", append_string, "by"},
+	static const struct field hold_fields[] = {{"requested by the ", append_string, "by"},
 	                                           {"since ", append_string, "since"},
 	                                           {"", append_left, "left_ms"}};
 	static const struct field timeout[] = {{"", append_seconds, "ms"},

@@ -17,16 +17,31 @@ struct finding {
 	bool looked;
 };
 
-static bool is_haproxy(const struct config *config, size_t target)
+/* The binds of the HAProxies, in `texts` or (NULL) in their outputs, of which some may not exist.
+ */
+static struct haproxy_binds read_binds(const struct config *config, const struct strbuf *texts)
 {
-	return config->targets[target].kind == CONFIG_TARGET_HAPROXY;
+	struct haproxy_binds binds = {.count = 0};
+	struct err ignored;
+
+	for (size_t i = 0; i < config->target_count; i++) {
+		auto_strbuf struct strbuf file = STRBUF_INIT;
+		const struct strbuf *text = texts != NULL ? &texts[i] : &file;
+
+		if (config->targets[i].kind == CONFIG_TARGET_HAPROXY &&
+		    (texts != NULL ||
+		     file_read(config->targets[i].output, INSTALL_MAX, &file, NULL, &ignored)))
+			haproxy_binds_read(&binds, text->data, text->len,
+			                   config_haproxy_first(config, i), i);
+	}
+	return binds;
 }
 
 static void append_clash(const struct haproxy_bind *a, const struct haproxy_bind *b, void *arg)
 {
 	const struct finding *finding = arg;
-	const char *first = finding->config->targets[a->owner].name;
-	const char *second = finding->config->targets[b->owner].name;
+	const struct config_target *targets = finding->config->targets;
+	const char *first = targets[a->owner].name, *second = targets[b->owner].name;
 	bool same = a->owner == b->owner;
 	struct strbuf text = STRBUF_INIT;
 
@@ -47,27 +62,12 @@ static void append_clash(const struct haproxy_bind *a, const struct haproxy_bind
 
 /* --- other processes --- */
 
-static void read_outputs(struct finding *finding)
-{
-	const struct config *config = finding->config;
-
-	for (size_t i = 0; i < config->target_count; i++) {
-		auto_strbuf struct strbuf text = STRBUF_INIT;
-		struct err ignored; /* there may be no output yet */
-
-		if (is_haproxy(config, i) &&
-		    file_read(config->targets[i].output, INSTALL_MAX, &text, NULL, &ignored))
-			haproxy_binds_read(&finding->on_disk, text.data, text.len,
-			                   config_haproxy_first(config, i), i);
-	}
-}
-
 /* An address that an output of this HAProxy has already is no conflict: HAProxy works with it,
  * whoever else listens there. */
 static bool is_on_disk(struct finding *finding, const struct haproxy_bind *bind)
 {
 	if (!finding->looked)
-		read_outputs(finding);
+		finding->on_disk = read_binds(finding->config, NULL);
 	finding->looked = true;
 	for (size_t i = 0; i < finding->on_disk.count; i++)
 		if (finding->on_disk.items[i].group == bind->group &&
@@ -94,17 +94,12 @@ void bind_conflicts_find(const struct config *config, const struct strbuf *texts
                          struct string_list *out)
 {
 	struct finding finding = {.config = config, .out = out};
-	struct haproxy_binds binds = {.items = NULL};
+	struct haproxy_binds binds = read_binds(config, texts);
 
-	for (size_t i = 0; i < config->target_count; i++) {
-		if (!is_haproxy(config, i))
-			continue;
-		haproxy_binds_read(&binds, texts[i].data, texts[i].len,
-		                   config_haproxy_first(config, i), i);
-	}
 	haproxy_binds_clashes(&binds, append_clash, &finding);
 	for (size_t i = 0; i < config->target_count; i++)
-		if (is_haproxy(config, i) && config_haproxy_first(config, i) == i)
+		if (config->targets[i].kind == CONFIG_TARGET_HAPROXY &&
+		    config_haproxy_first(config, i) == i)
 			haproxy_taken_find(config->targets[i].socket, &binds, i, append_taken,
 			                   &finding);
 	haproxy_binds_free(&binds);

@@ -37,8 +37,8 @@ struct daemon {
 	struct timer *flush_log;
 	struct notify *notify; /* NULL: not under systemd */
 	struct timer *tell, *beat;
-	int64_t beat_ms;    /* between two WATCHDOG=1 */
-	struct strbuf told; /* the STATUS= that was sent last */
+	int64_t beat_ms; /* between two WATCHDOG=1 */
+	char *told;      /* the STATUS= that was sent last; NULL: none */
 	int64_t started_us;
 	bool ready;    /* READY=1 was sent */
 	char *refused; /* why the last SIGHUP was refused; NULL: it was not */
@@ -63,40 +63,33 @@ static void flatten(struct strbuf *text)
 	strbuf_append_escaped(text, line.data, line.len, STATUS_MAX);
 }
 
-/* Returns true if READY=1 may be sent: the daemon is ready, or READY_WITHIN_US have passed. */
-static bool read_status(const struct daemon *daemon, struct strbuf *text)
+/* Sends STATUS= if it has changed, with READY=1 once the daemon is ready or READY_WITHIN_US have
+ * passed. `reloaded`: both are due in any case. */
+static void tell_status(struct daemon *daemon, bool reloaded)
 {
+	auto_strbuf struct strbuf text = STRBUF_INIT, state = STRBUF_INIT;
 	bool ready;
 
 	if (daemon->refused != NULL)
-		strbuf_printf(text, "%s\n", daemon->refused);
-	ready = daemon->options.status(text, daemon->options.arg);
-	flatten(text);
-	return ready || clock_now_us() - daemon->started_us >= READY_WITHIN_US;
-}
-
-/* Sends STATUS= if it has changed. With `also` ("READY=1"; may be NULL) it is sent in any case, and
- * `also` with it. */
-static void tell_status(struct daemon *daemon, struct strbuf *text, const char *also)
-{
-	auto_strbuf struct strbuf state = STRBUF_INIT;
-
-	if (also == NULL && strcmp(text->data, daemon->told.data) == 0)
+		strbuf_printf(&text, "%s\n", daemon->refused);
+	ready = daemon->options.status(&text, daemon->options.arg) ||
+	        clock_now_us() - daemon->started_us >= READY_WITHIN_US;
+	ready = reloaded || (ready && !daemon->ready);
+	flatten(&text);
+	if (!ready && daemon->told != NULL && strcmp(text.data, daemon->told) == 0)
 		return;
-	strbuf_printf(&state, "STATUS=%s\n%s", text->data, also != NULL ? also : "");
+	strbuf_printf(&state, "STATUS=%s\n%s", text.data, ready ? "READY=1" : "");
 	systemd_send(daemon->notify, state.data);
-	strbuf_reset(&daemon->told);
-	strbuf_append(&daemon->told, text->data, text->len);
+	daemon->ready = daemon->ready || ready;
+	free(daemon->told);
+	daemon->told = strbuf_detach(&text);
 }
 
 static void on_tell(void *arg)
 {
 	struct daemon *daemon = arg;
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	bool becomes_ready = read_status(daemon, &text) && !daemon->ready;
 
-	tell_status(daemon, &text, becomes_ready ? "READY=1" : NULL);
-	daemon->ready = daemon->ready || becomes_ready;
+	tell_status(daemon, false);
 	timer_start(daemon->tell, daemon->ready ? STATUS_SERVING_MS : STATUS_STARTING_MS);
 }
 
@@ -112,32 +105,19 @@ static void on_beat(void *arg)
  * to its work, but not one that is busy with it. */
 static void greet_systemd(struct daemon *daemon)
 {
-	uint64_t beat_us;
+	int64_t beat_us;
 
 	daemon->notify = systemd_open();
 	if (daemon->notify == NULL)
 		return;
 	daemon->tell = timer_new(daemon->base, on_tell, daemon);
 	timer_fire(daemon->tell);
-	beat_us = systemd_watchdog_us(daemon->notify) / BEATS;
-	if (beat_us > 0) {
-		daemon->beat_ms = larger((int64_t)beat_us / 1000, 1);
-		daemon->beat = timer_new(daemon->base, on_beat, daemon);
-		timer_start(daemon->beat, daemon->beat_ms);
-	}
-}
-
-static void note_refused(struct daemon *daemon, const char *problems)
-{
-	size_t len = strcspn(problems, "\n");
-	bool more = problems[len] == '\n' && problems[len + 1] != '\0';
-
-	if (daemon->refused == NULL)
-		clock_wall(daemon->refused_since, sizeof(daemon->refused_since));
-	free(daemon->refused);
-	daemon->refused =
-	    xasprintf("CONFIG REFUSED since %s, the one before is in force: %.*s%s",
-	              daemon->refused_since, (int)len, problems, more ? " (the log has more)" : "");
+	beat_us = (int64_t)systemd_watchdog_us(daemon->notify) / BEATS;
+	if (beat_us == 0)
+		return;
+	daemon->beat_ms = larger(beat_us / 1000, 1);
+	daemon->beat = timer_new(daemon->base, on_beat, daemon);
+	timer_start(daemon->beat, daemon->beat_ms);
 }
 
 const char *daemon_refused(const struct daemon *daemon)
@@ -147,17 +127,18 @@ const char *daemon_refused(const struct daemon *daemon)
 
 void daemon_reloaded(struct daemon *daemon, const char *problems)
 {
-	auto_strbuf struct strbuf text = STRBUF_INIT;
+	size_t len = problems != NULL ? strcspn(problems, "\n") : 0;
+	bool more = len > 0 && problems[len] == '\n' && problems[len + 1] != '\0';
 
+	if (daemon->refused == NULL)
+		clock_wall(daemon->refused_since, sizeof(daemon->refused_since));
+	free(STEAL(daemon->refused));
 	if (problems != NULL)
-		note_refused(daemon, problems);
-	else
-		free(STEAL(daemon->refused));
-	if (daemon->notify == NULL)
-		return;
-	(void)read_status(daemon, &text);
-	tell_status(daemon, &text, "READY=1");
-	daemon->ready = true;
+		daemon->refused = xasprintf(
+		    "CONFIG REFUSED since %s, the previous configuration is in force: %.*s%s",
+		    daemon->refused_since, (int)len, problems, more ? " (the log has more)" : "");
+	if (daemon->notify != NULL)
+		tell_status(daemon, true);
 }
 
 /* -- signals and the log -- */
@@ -192,9 +173,7 @@ static void on_flush_log(void *arg)
 
 static void log_wanted(void *arg)
 {
-	const struct daemon *daemon = arg;
-
-	timer_fire(daemon->flush_log);
+	timer_fire(((const struct daemon *)arg)->flush_log);
 }
 
 /* Creates a loop with priorities. It limits how long work of low priority (fsync of state files,
@@ -223,7 +202,6 @@ struct daemon *daemon_create(const struct daemon_options *options)
 
 	sigaction(SIGPIPE, &ignore, NULL);
 	daemon->options = *options;
-	strbuf_init(&daemon->told);
 	daemon->started_us = clock_now_us();
 	daemon->base = make_base(options->verb);
 	daemon->flush_log = timer_new(daemon->base, on_flush_log, daemon);
@@ -250,7 +228,7 @@ void daemon_destroy(struct daemon *daemon)
 	event_free(daemon->on_int);
 	event_base_free(daemon->base);
 	libevent_global_shutdown();
-	strbuf_fini(&daemon->told);
+	free(daemon->told);
 	free(daemon->refused);
 	free(daemon);
 }
@@ -272,21 +250,20 @@ void daemon_serve(struct daemon *daemon)
 void daemon_log_problems(enum log_level level, const char *event, const char *file,
                          const char *lines)
 {
-	while (*lines != '\0') {
-		size_t len = strcspn(lines, "\n");
-		auto_free char *line = xstrndup(lines, len);
+	auto_free char *copy = xstrdup(lines);
+	char *rest = copy;
 
-		LOG_EMIT(level, event, KV_STR("file", file), KV_STR("problem", line));
-		lines += len + (lines[len] == '\n');
-	}
+	for (const char *line; (line = strsep(&rest, "\n")) != NULL;)
+		if (*line != '\0')
+			LOG_EMIT(level, event, KV_STR("file", file), KV_STR("problem", line));
 }
 
 void daemon_print_problems(const struct daemon *daemon, const char *lines)
 {
-	while (*lines != '\0') {
-		size_t len = strcspn(lines, "\n");
+	auto_free char *copy = xstrdup(lines);
+	char *rest = copy;
 
-		fprintf(stderr, "segue %s: %.*s\n", daemon->options.verb, (int)len, lines);
-		lines += len + (lines[len] == '\n');
-	}
+	for (const char *line; (line = strsep(&rest, "\n")) != NULL;)
+		if (*line != '\0')
+			fprintf(stderr, "segue %s: %s\n", daemon->options.verb, line);
 }

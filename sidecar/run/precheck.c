@@ -31,59 +31,41 @@ struct precheck {
 	struct lane lanes[LANES];
 };
 
-static void wake(struct precheck *check)
-{
-	timer_fire(check->more);
-}
-
-static bool is_free(const struct lane *lane)
-{
-	return lane->install == NULL && lane->lost == NULL;
-}
-
 static void leave(struct lane *lane)
 {
 	lost_databases_cancel(STEAL(lane->lost));
 	if (lane->install != NULL)
 		install_cancel(STEAL(lane->install));
-	free(lane->probe.output);
-	lane->probe.output = NULL;
+	free(STEAL(lane->probe.output));
 }
 
 static void checked_cb(enum install_end end, const char *what, void *arg)
 {
 	struct lane *lane = arg;
-	struct precheck *check = lane->check;
-	size_t target = lane->target;
+	const struct precheck_request *request = &lane->check->request;
 
 	lane->install = NULL;
 	leave(lane);
-	wake(check);
-	check->request.checked(target, end == INSTALL_DONE, what, check->request.arg);
+	timer_fire(lane->check->more);
+	request->checked(lane->target, end == INSTALL_DONE, what, request->arg);
 }
 
-/* The name of a file in the folder of the one that is to be replaced, because a check_command may
- * depend on the folder. The pid keeps `segue check` apart from the daemon. NULL: nothing could be
- * installed there. */
-static char *probe_output(const struct config_target *target, struct err *err)
-{
-	auto_free char *path = install_path(target, err);
-
-	return path != NULL ? xasprintf("%s.check-%d", path, (int)getpid()) : NULL;
-}
-
+/* The command gets a file in the folder of the one that is to be replaced, because it may depend on
+ * the folder. The pid keeps `segue check` apart from the daemon. */
 static void start_command(struct lane *lane)
 {
 	const struct precheck_request *request = &lane->check->request;
-	const size_t target = lane->target;
-	const struct strbuf *text = &request->texts[target];
+	const struct config_target *target = &request->config->targets[lane->target];
+	const struct strbuf *text = &request->texts[lane->target];
+	auto_free char *path = NULL;
 	struct err err;
 
-	if (*request->config->targets[target].check_command == '\0')
+	if (*target->check_command == '\0')
 		return;
-	lane->probe = request->config->targets[target];
-	lane->probe.output = probe_output(&lane->probe, &err);
-	if (lane->probe.output != NULL) {
+	lane->probe = *target;
+	path = install_path(target, &err);
+	lane->probe.output = path != NULL ? xasprintf("%s.check-%d", path, (int)getpid()) : NULL;
+	if (path != NULL) {
 		installer_init(&lane->installer, lane->check->base, NULL, &lane->probe);
 		lane->install = install_start(&lane->installer, text->data, text->len, NULL,
 		                              checked_cb, lane, &err);
@@ -91,7 +73,7 @@ static void start_command(struct lane *lane)
 	if (lane->install != NULL)
 		return;
 	leave(lane);
-	request->checked(target, false, err.message, request->arg);
+	request->checked(lane->target, false, err.message, request->arg);
 }
 
 static void lost_cb(bool used, const char *what, void *arg)
@@ -100,7 +82,7 @@ static void lost_cb(bool used, const char *what, void *arg)
 	const struct precheck_request *request = &lane->check->request;
 
 	lane->lost = NULL;
-	wake(lane->check);
+	timer_fire(lane->check->more);
 	request->lost(lane->target, used, what, request->arg);
 	start_command(lane);
 }
@@ -108,13 +90,13 @@ static void lost_cb(bool used, const char *what, void *arg)
 static void start(struct lane *lane, size_t target)
 {
 	const struct precheck_request *request = &lane->check->request;
-	const struct config_target *config = &request->config->targets[target];
 	const struct strbuf *text = &request->texts[target];
 
 	lane->target = target;
-	if (config->kind == CONFIG_TARGET_PGBOUNCER)
-		lane->lost = lost_databases_ask(lane->check->base, config, text->data, text->len,
-		                                lost_cb, lane);
+	if (request->config->targets[target].kind == CONFIG_TARGET_PGBOUNCER)
+		lane->lost =
+		    lost_databases_ask(lane->check->base, &request->config->targets[target],
+		                       text->data, text->len, lost_cb, lane);
 	if (lane->lost == NULL)
 		start_command(lane);
 }
@@ -140,7 +122,7 @@ static void fill_lanes(void *arg)
 	bool busy = false;
 
 	for (size_t i = 0; i < LANES; i++) {
-		if (is_free(&check->lanes[i]))
+		if (check->lanes[i].install == NULL && check->lanes[i].lost == NULL)
 			free_lane = &check->lanes[i];
 		else
 			busy = true;
@@ -148,7 +130,7 @@ static void fill_lanes(void *arg)
 	if (check->next < count) {
 		if (free_lane == NULL)
 			return;
-		wake(check);
+		timer_fire(check->more);
 		if (is_wanted(check, check->next++))
 			start(free_lane, check->next - 1);
 	} else if (!busy) {
@@ -169,7 +151,7 @@ struct precheck *precheck_start(struct event_base *base, const struct precheck_r
 	timer_set_priority(check->more, event_base_get_npriorities(base) - 1);
 	for (size_t i = 0; i < LANES; i++)
 		check->lanes[i].check = check;
-	wake(check);
+	timer_fire(check->more);
 	return check;
 }
 

@@ -242,7 +242,7 @@ static void check_sense(struct check *check, const struct config_target *target,
 
 	if (!topology->has_primary || topology->primary.address[0] == '\0')
 		return;
-	if (!text_check_judge(target, text->data, text->len, topology->primary.address,
+	if (!text_check_leads(target, true, text->data, text->len, topology->primary.address,
 	                      topology->primary.port, &err) ||
 	    !leads_to_any(check, target, topology, &err))
 		check_note(check, CHECK_FAIL, what, "correct the template", "rendered: %s",

@@ -173,7 +173,7 @@ Test(check, what_somebody_new_runs_into_is_told_with_its_cure)
 	    lab_printf(
 	        lab,
 	        "main.cfg listens at 127.0.1:%u (frontend old), and so does the rendered text, at "
-	        "127.0.0.1:%u: take that section out",
+	        "127.0.0.1:%u: remove that section",
 	        port, port));
 	cr_expect_null(strstr(printed, "another process"), "%s", printed);
 	lab_destroy(lab);

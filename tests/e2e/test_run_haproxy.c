@@ -286,7 +286,7 @@ Test(run_haproxy, a_section_of_haproxys_own_on_the_same_address_is_an_alarm_unti
 	reload(&run);
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=target_alarm",
 	                                      "kind=haproxy", "target=local", "(listen old)",
-	                                      "take that section out", NULL));
+	                                      "remove that section", NULL));
 	cr_assert_eq(lab_ask(lab_segue_listen(run.segue), "GET", "/readyz", &body), 503);
 	cr_expect_not_null(strstr(body.data, "ALARM: haproxy/local: "), "%s", body.data);
 	cr_expect_null(strstr(body.data, "not confirmed"), "%s", body.data);
@@ -310,7 +310,7 @@ Test(run_haproxy, an_output_folder_that_takes_no_file_is_an_alarm_at_the_start)
 	cr_assert_eq(rename(folder, lab_path(run.lab, "away")), 0);
 	reload(&run);
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=target_alarm",
-	                                      "no file can be made in ", "install -d -g ", NULL));
+	                                      "cannot create a file in ", "install -d -g ", NULL));
 	cr_assert_eq(lab_ask(lab_segue_listen(run.segue), "GET", "/readyz", &body), 503);
 	cr_assert_eq(rename(lab_path(run.lab, "away"), folder), 0);
 	reload(&run);

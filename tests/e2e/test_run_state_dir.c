@@ -59,7 +59,7 @@ static void start_without(struct pgbouncer_stage *pgbouncer_stage, const char *r
 	                                      pgbouncer_stage->state_dir, NULL));
 	cr_assert(pgbouncer_stage_wait_leads_to(pgbouncer_stage, 0, 0));
 	pgbouncer_stage_start_traffic(pgbouncer_stage);
-	status_says(pgbouncer_stage->segue, "nothing is kept in state_dir");
+	status_says(pgbouncer_stage->segue, "state_dir cannot be written");
 }
 
 /* The note is in the runtime directory then. */
@@ -170,7 +170,7 @@ Test(run_state_dir, a_folder_that_cannot_be_made_costs_haproxys_clients_nothing)
 	cr_assert(run_wait_settled(&run));
 	cr_assert_eq(
 	    lab_segue_count_log(run.segue, "event=state_dir_unusable", NOWHERE "/state", NULL), 1);
-	status_says(run.segue, "nothing is kept in state_dir");
+	status_says(run.segue, "state_dir cannot be written");
 	run_set(&run, nobody, strlen(nobody));
 	cr_assert_not_null(
 	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=note_missing ", NULL));

@@ -355,7 +355,7 @@ static void expect_alarm(struct run *run)
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 
 	cr_assert_not_null(lab_segue_wait_log(run->segue, RUN_TIMEOUT_MS, "event=alarm ",
-	                                      "there is nothing at path = /segue/oders ", NULL),
+	                                      "path = /segue/oders does not exist", NULL),
 	                   "%s", lab_process_log_tail(lab_segue_process(run->segue)));
 	cr_assert(run_reaches(run, 0));
 	lab_ask(lab_segue_listen(run->segue), "GET", "/status", &output);

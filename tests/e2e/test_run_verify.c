@@ -83,11 +83,12 @@ Test(run_verify, status_says_why_a_server_that_takes_writes_is_not_followed_and_
 	failover_stage_must_say(&failover_stage, "event=hold ", "the store names no primary", NULL);
 	status = status_of(&failover_stage);
 	expect_in(status, "\n  HELD, clients wait, ");
-	expect_in(status, lab_printf(failover_stage.lab,
-	                             "; %s takes writes, and is not followed: it is the last "
-	                             "primary, and the store names it no more; if it is the right "
-	                             "one: segue set-primary orders %s\n",
-	                             server, server));
+	expect_in(status,
+	          lab_printf(failover_stage.lab,
+	                     "; %s takes writes, but is not followed: it is the last "
+	                     "primary, but the store no longer names it; if it is the right "
+	                     "one: segue set-primary orders %s\n",
+	                     server, server));
 	failover_stage_name(&failover_stage, 0);
 	failover_stage_must_serve(&failover_stage, 0);
 	expect_no_errors(&failover_stage);
@@ -124,7 +125,7 @@ Test(run_verify, a_wrong_digit_in_the_stores_system_identifier_holds_nobody)
 	                        NULL);
 	status = status_of(&failover_stage);
 	expect_in(status, "\n  REFUSED, the last primary stays: ");
-	expect_in(status, "\n  ALARM: the store says system_identifier 7123, and the primary, ");
+	expect_in(status, "\n  ALARM: the store has system_identifier 7123, but the primary ");
 	expect_in(status, ": nothing is moved: correct it in /segue/orders/master\n");
 	lab_segue_mark(failover_stage.segue);
 	lab_process_kill(lab_segue_process(failover_stage.segue));
@@ -411,13 +412,14 @@ Test(run_verify, a_typo_in_verify_conninfo_is_told_and_leads_nobody_to_a_standby
 	failover_stage_must_say(&failover_stage, "event=server ", "class=answered",
 	                        "in_recovery=yes", NULL);
 	replace_in_ini(&failover_stage, "user=segue", "user=seuge");
-	failover_stage_must_say(&failover_stage, "event=unverified ", "no server lets segue in",
-	                        "seuge", NULL);
+	failover_stage_must_say(&failover_stage, "event=unverified ",
+	                        "segue cannot log in to any server", "seuge", NULL);
 	listen =
 	    lab_printf(failover_stage.lab, "unix:%s", lab_path(failover_stage.lab, "segue.sock"));
 	status = status_of(&failover_stage);
-	expect_in(status, "\n  UNVERIFIED: no server lets segue in, as 127.0.0.1:");
-	expect_in(status, "whom the store names next is believed without a check");
+	expect_in(status,
+	          "\n  UNVERIFIED: segue cannot log in to any server, for example 127.0.0.1:");
+	expect_in(status, "the next primary that the store names is followed without a check");
 	cr_expect(lab_wait_until(is_ready, (void *)listen, STAND_TIMEOUT_MS));
 	cr_expect_eq(lab_ask(listen, "GET", "/metrics", &body), 200);
 	expect_in(body.data, "\nsegue_cluster_alarm{cluster=\"orders\"} 1\n");
@@ -469,9 +471,9 @@ Test(run_verify, a_wrong_digit_in_the_leaders_conn_url_is_no_second_primary)
 	lab_segue_mark(failover_stage.segue);
 	set_leader(&failover_stage, lab_port(failover_stage.lab));
 	failover_stage_must_say(&failover_stage, "event=kept ", "not ready", NULL);
-	failover_stage_must_say(&failover_stage, "event=alarm ", "(node2), where nobody answers, ",
-	                        "(node2, timeline 2), which takes writes and has the same name",
-	                        NULL);
+	failover_stage_must_say(
+	    &failover_stage, "event=alarm ", "(node2), where no server answers, ",
+	    "(node2, timeline 2), which takes writes and has the same name", NULL);
 	lab_process_kill(lab_segue_process(failover_stage.segue));
 	lab_segue_start(failover_stage.segue);
 	failover_stage_must_say(&failover_stage, "event=alarm ",

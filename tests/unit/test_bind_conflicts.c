@@ -68,6 +68,33 @@ Test(bind_conflicts, two_sections_of_one_target_are_named_with_the_fix)
 	cr_expect_str_eq(none, "");
 }
 
+Test(state_or_example, a_text_that_cannot_be_rendered_leaves_the_buffer_as_it_was)
+{
+	struct config_cluster cluster = {.name = (char *)"a", .path = (char *)"/a"};
+	struct config_target target = {.kind = CONFIG_TARGET_PGBOUNCER,
+	                               .name = (char *)"pool",
+	                               .template_file = (char *)"t",
+	                               .output = (char *)"o"};
+	const struct config config = {.state_dir = (char *)"/nonexistent",
+	                              .zookeeper_hosts = (char *)"zk:2181",
+	                              .clusters = &cluster,
+	                              .cluster_count = 1,
+	                              .targets = &target,
+	                              .target_count = 1};
+	static const char source[] = "begun {{cluster}}";
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct mustache *template;
+	struct err err;
+
+	template = mustache_compile("t", source, strlen(source), NULL, NULL, &err);
+	cr_assert_not_null(template, "%s", err.message);
+	strbuf_append_str(&text, "kept;");
+	cluster.name = (char *)"a\nb";
+	cr_expect_not(state_or_example_render(&config, 0, template, &text));
+	cr_expect_str_eq(text.data, "kept;");
+	mustache_free(template);
+}
+
 Test(state_or_example, what_was_applied_last_or_else_servers_that_nobody_has)
 {
 	char dir[] = "/tmp/segue-guess-XXXXXX";

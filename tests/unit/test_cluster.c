@@ -45,7 +45,7 @@ Test(cluster, two_servers_that_take_writes_are_a_split_and_no_other_alarm_is)
 	struct last_decision got;
 
 	judge(&cluster, &decision, &got);
-	cr_assert_not_null(strstr(got.alarm, "nothing is kept in state_dir"), "%s", got.alarm);
+	cr_assert_not_null(strstr(got.alarm, "state_dir cannot be written"), "%s", got.alarm);
 	cr_assert_not(got.split);
 	decision.beside = &one;
 	decision.stale_primary = &two;
@@ -62,7 +62,7 @@ static void expect_event(struct cluster *cluster, const char *alarm, bool split,
 	cr_assert_geq(dup2(sink, STDERR_FILENO), 0);
 	snprintf(cluster->last_decision.alarm, sizeof(cluster->last_decision.alarm), "%s", alarm);
 	cluster->last_decision.split = split;
-	cluster_say(cluster, &fact);
+	cluster_log(cluster, &fact);
 	cr_assert_gt(pread(sink, text, sizeof(text) - 1, 0), 0);
 	cr_assert_not_null(strstr(text, event), "%s", text);
 	close(sink);
@@ -76,8 +76,8 @@ Test(cluster, the_event_of_an_alarm_does_not_depend_on_its_words)
 	log_configure(LOG_ERROR, LOG_TEXT);
 	expect_event(&cluster, "two files cannot be read", false, " event=alarm ");
 	expect_event(&cluster, "a second server takes writes", true, " event=split_brain ");
-	free(cluster.said);
-	free(cluster.alarm_said);
+	free(cluster.logged);
+	free(cluster.alarm_logged);
 }
 
 /* --- servers --- */

@@ -129,8 +129,9 @@ Test(daemon, a_reload_that_is_refused_is_ready_too_and_the_status_says_so)
 
 	play(&stage);
 	cr_assert_not_null(strstr(stage.heard, "STATUS=CONFIG REFUSED since 2"), "%s", stage.heard);
-	cr_assert_not_null(strstr(stage.heard, ", the one before is in force: a.ini line 3: bad "
-	                                       "(the log has more); fine\nREADY=1|"),
+	cr_assert_not_null(strstr(stage.heard,
+	                          ", the previous configuration is in force: a.ini line 3: bad "
+	                          "(the log has more); fine\nREADY=1|"),
 	                   "%s", stage.heard);
 }
 

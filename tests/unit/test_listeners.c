@@ -19,7 +19,8 @@ static const struct config_target targets[] = {
     {.kind = CONFIG_TARGET_HAPROXY, .name = (char *)"c", .socket = two, .cluster_index = 2},
     {.kind = CONFIG_TARGET_FILE, .name = (char *)"d", .cluster_index = 3}};
 static const char *const texts[] = {
-    "frontend a\n bind 127.0.0.1:6500\n bind [::1]:6500\n bind localhost:6503\n",
+    "frontend a\n bind 127.0.0.1:6500\n bind [::1]:6500\n bind localhost:6503-6504\n"
+    " bind ipv6@LOCALHOST:6506\n",
     "frontend b\n bind *:6501\n bind 10.9.8.7:6502\n",
     "frontend c\n bind :::6500\n bind *:6504 interface eth7\n",
     "frontend d\n bind 127.0.0.1:6505\n"};
@@ -76,6 +77,15 @@ Test(listeners, a_bind_to_all_addresses_is_one_to_those_of_this_machine)
 	cr_expect_str_eq(find(2, "2001:db8::1", 6500), "");
 	cr_expect_str_eq(find(0, "127.0.0.1", 6503), "a");
 	cr_expect_str_eq(find(0, "192.0.2.1", 6503), "");
+}
+
+Test(listeners, localhost_is_this_machine_at_each_port_of_a_range_and_in_any_spelling)
+{
+	cr_expect_str_eq(find(0, "127.0.0.1", 6504), "a");
+	cr_expect_str_eq(find(0, "::1", 6504), "a");
+	cr_expect_str_eq(find(0, "127.0.0.1", 6505), "");
+	cr_expect_str_eq(find(0, "::1", 6506), "a");
+	cr_expect_str_eq(find(0, "127.0.0.1", 6506), "", "ipv6@ is IPv6 only");
 }
 
 /* The first one that is none of loopback; false: this machine has none. */

@@ -106,11 +106,11 @@ static void refuse(const char *text, const char *message_part)
 
 Test(override, a_file_that_cannot_be_understood_freezes)
 {
-	refuse("", "no JSON, or cut off");
-	refuse("{\"kind\":\"free", "no JSON, or cut off");
-	refuse("{\"kind\":\"none\",\"kind\":\"none\"}", "no JSON, or cut off");
-	refuse("[]", "a JSON object is what it must be");
-	refuse("{}", "kind is missing: \"pin\", \"freeze\" or \"none\"");
+	refuse("", "not JSON, or cut off");
+	refuse("{\"kind\":\"free", "not JSON, or cut off");
+	refuse("{\"kind\":\"none\",\"kind\":\"none\"}", "not JSON, or cut off");
+	refuse("[]", "it must be a JSON object");
+	refuse("{}", "kind is missing: it must be \"pin\", \"freeze\" or \"none\"");
 	refuse("{\"kind\":7}", "kind is 7");
 	refuse("{\"kind\":\"Pin\"}", "kind is \"Pin\"");
 	refuse(PIN(""), "address is missing");
@@ -157,8 +157,7 @@ Test(override, what_is_no_file_freezes)
 	cr_assert_not_null(strstr(err.message, "not a regular file"), "%s", err.message);
 	cr_assert_not(
 	    override_save(dir, "orders", &(struct override){.kind = OVERRIDE_NONE}, &err));
-	cr_assert_not_null(strstr(err.message, "cannot remove the override file"), "%s",
-	                   err.message);
+	cr_assert_not_null(strstr(err.message, "cannot remove "), "%s", err.message);
 	cr_assert_eq(rmdir(path), 0);
 }
 

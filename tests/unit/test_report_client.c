@@ -88,8 +88,8 @@ Test(report_client, a_server_that_stays_busy_is_there_but_was_not_reached)
 	fill_backlog();
 	cr_assert_not(ask(100, &body, &reach, &err));
 	cr_expect_eq(reach, CLIENT_UNREACHED);
-	cr_expect_not_null(strstr(err.message, "segue is there, but does not react"), "%s",
-	                   err.message);
+	cr_expect_not_null(strstr(err.message, "segue accepts connections but does not reply"),
+	                   "%s", err.message);
 }
 
 /* Takes its time, then answers each client that sends something. */

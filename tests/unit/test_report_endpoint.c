@@ -195,7 +195,7 @@ Test(report_endpoint, who_is_not_ready_says_why)
 	       "ready\n");
 	t.why = "cluster orders: haproxy/a: not confirmed: reading\n";
 	expect(GET("/readyz"), "HTTP/1.1 503 Service Unavailable", t.why);
-	expect(POST("/readyz", "0\r\n\r\n"), "HTTP/1.1 405 ", ERROR("only GET is taken here"));
+	expect(POST("/readyz", "0\r\n\r\n"), "HTTP/1.1 405 ", ERROR("only GET is allowed here"));
 }
 
 Test(report_endpoint, a_long_document_keeps_nobody_waiting)
@@ -252,7 +252,7 @@ Test(report_endpoint, what_is_not_there_is_404_and_405)
 	expect(GET("/nothing"), "HTTP/1.1 404 Not Found", no_such_path);
 	expect(GET("/statusx"), "HTTP/1.1 404 ", no_such_path);
 	expect(GET("/override/orders"), "HTTP/1.1 405 ", ERROR("an override is set by POST"));
-	expect(POST("/status", "0\r\n\r\n"), "HTTP/1.1 405 ", ERROR("only GET is taken here"));
+	expect(POST("/status", "0\r\n\r\n"), "HTTP/1.1 405 ", ERROR("only GET is allowed here"));
 	expect("DELETE /override/orders HTTP/1.1\r\n\r\n", "HTTP/1.1 405 ",
 	       ERROR("an override is set by POST"));
 	cr_assert_str_eq(t.ordered, "");
@@ -269,7 +269,7 @@ Test(report_endpoint, an_order_reaches_the_source)
 
 Test(report_endpoint, an_order_that_is_none_does_not)
 {
-	static const char none[] = ERROR("the body is no JSON object");
+	static const char none[] = ERROR("the body is not a JSON object");
 
 	expect(POST("/override/orders", "0\r\n\r\n"), "HTTP/1.1 400 ", none);
 	expect(POST("/override/orders", "2\r\n\r\n[]"), "HTTP/1.1 400 ", none);
@@ -284,7 +284,7 @@ Test(report_endpoint, an_order_that_is_none_does_not)
 Test(report_endpoint, nonsense_is_answered_with_its_reason)
 {
 	expect("GARBAGE\r\n\r\n", "HTTP/1.1 400 Bad Request",
-	       ERROR("the request line is no \\\"GET /path HTTP/1.1\\\""));
+	       ERROR("the request line must be like \\\"GET /path HTTP/1.1\\\""));
 	expect(POST("/override/orders", "x\r\n\r\n"), "HTTP/1.1 400 ",
 	       ERROR("Content-Length must be one number"));
 }
@@ -334,7 +334,7 @@ Test(report_endpoint, over_tcp_nobody_changes_anything)
 	expect_reply(dial_tcp(port), GET("/healthz"), strlen(GET("/healthz")), "HTTP/1.1 200 OK",
 	             "ok\n");
 	expect_reply(dial_tcp(port), order, strlen(order), "HTTP/1.1 405 ",
-	             ERROR("over TCP nothing but GET is taken: orders go through a unix socket"));
+	             ERROR("only GET is allowed over TCP: send commands over a unix socket"));
 	cr_assert_str_eq(t.ordered, "");
 }
 
@@ -352,9 +352,9 @@ Test(report_endpoint, over_tcp_only_its_own_names_are_answered)
 	expect("GET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n", "HTTP/1.1 200 OK", "ok\n");
 	cr_assert(report_server_set_listen(t.server, listen, &err), "%s", err.message);
 	expect_reply(dial_tcp(port), wrong, strlen(wrong), "HTTP/1.1 421 Misdirected Request",
-	             ERROR("the Host header is \\\"evil.example:80\\\": allowed: an IP address, "
-	                   "localhost, and what listen_hosts in segue.ini lists, where this name "
-	                   "belongs if people are to ask by it"));
+	             ERROR("the Host header \\\"evil.example:80\\\" is not allowed. Allowed: an IP "
+	                   "address, localhost, and the names in listen_hosts of segue.ini: add "
+	                   "this name there if clients use it"));
 	report_server_set_names(t.server, "proxy1,.example.org");
 	fd = dial_tcp(port);
 	cr_assert(talk_on(fd, listed, strlen(listed), &reply));
@@ -383,7 +383,7 @@ Test(report_endpoint, a_hundred_connections_that_say_nothing_cost_at_most_64_des
 		fds[i] = dial();
 		loop_for(t.base, 1);
 	}
-	cr_assert_leq(count_descriptors(), before + ARRAY_LEN(fds) + HTTP_GUESTS_MAX);
+	cr_assert_leq(count_descriptors(), before + ARRAY_LEN(fds) + HTTP_CONNECTIONS_MAX);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		close(fds[i]);
 	expect(GET("/healthz"), "HTTP/1.1 200 OK", "ok\n");
@@ -488,7 +488,7 @@ Test(report_endpoint, a_file_that_is_no_socket_stays)
 	fd = creat(t.path, 0600);
 	close(fd);
 	t.server = serve(t.listen);
-	cr_assert_not_null(strstr(report_server_problem(t.server), "in the way, and no socket"),
+	cr_assert_not_null(strstr(report_server_problem(t.server), "exists and is not a socket"),
 	                   "%s", report_server_problem(t.server));
 	cr_assert_eq(unlink(t.path), 0);
 }
@@ -541,7 +541,7 @@ Test(report_endpoint, of_several_addresses_each_answers_by_its_own_rules)
 	cr_assert_eq(before.st_ino, after.st_ino, "the one that stays was opened anew");
 	expect(GET("/healthz"), "HTTP/1.1 200 OK", "ok\n");
 	expect_reply(dial_tcp(port), order, strlen(order), "HTTP/1.1 405 ",
-	             ERROR("over TCP nothing but GET is taken: orders go through a unix socket"));
+	             ERROR("only GET is allowed over TCP: send commands over a unix socket"));
 	cr_assert_str_eq(t.ordered, "");
 	expect(order, "HTTP/1.1 200 OK", "{\"ok\":true}\n");
 	cr_assert(report_server_set_listen(t.server, t.listen, &err), "%s", err.message);
@@ -553,7 +553,7 @@ Test(report_endpoint, who_fills_one_address_shuts_nobody_out_of_the_other)
 {
 	uint16_t port = free_port();
 	auto_free char *both = xasprintf("127.0.0.1:%u,%s", port, t.listen);
-	int fds[HTTP_GUESTS_MAX];
+	int fds[HTTP_CONNECTIONS_MAX];
 	struct err err;
 
 	cr_assert(report_server_set_listen(t.server, both, &err), "%s", err.message);

@@ -58,7 +58,7 @@ Test(report_status_table, all_of_it)
 	    "cluster orders: pinned\n"
 	    "  ALARM: two servers take writes\n"
 	    "  PINNED to [fd00::2]:5432\n"
-	    "  hold      on the word of the store, since 2026-11-23T11:07:25Z, 12.3 s left\n"
+	    "  hold      requested by the store, since 2026-11-23T11:07:25Z, 12.3 s left\n"
 	    "  may hold  55.0 s, by auto, for once\n"
 	    "  reason    an operator said so\n"
 	    "  primary   10.0.0.2:5432, name db2, timeline 3, since 2026-11-23T11:07:25Z, zxid "

@@ -260,16 +260,16 @@ static void refuse(const char *text, const char *message_part)
 
 Test(state_file, what_cannot_be_understood_is_refused)
 {
-	refuse("", "no JSON, or cut off");
+	refuse("", "not JSON, or cut off");
 	refuse("[1]", "version is missing");
 	refuse(STATE("2", "1", "0", ""), "version is missing or other than 1");
 	refuse("{\"version\":1}", "applied_zxid is missing");
 	refuse("{\"version\":1,\"applied_zxid\":1}", "floor_zxid is missing");
-	refuse(STATE("1", "-1", "0", ""), "applied_zxid is missing or no integer from 0");
-	refuse(STATE("1", "1", "-1", ""), "floor_zxid is missing or no integer from 0");
-	refuse(STATE("1", "9223372036854775808", "0", ""), "no JSON");
-	refuse(STATE("1", "1.5", "0", ""), "applied_zxid is missing or no integer");
-	refuse(STATE("1", "\"1\"", "0", ""), "applied_zxid is missing or no integer");
+	refuse(STATE("1", "-1", "0", ""), "applied_zxid is missing or not an integer from 0");
+	refuse(STATE("1", "1", "-1", ""), "floor_zxid is missing or not an integer from 0");
+	refuse(STATE("1", "9223372036854775808", "0", ""), "not JSON");
+	refuse(STATE("1", "1.5", "0", ""), "applied_zxid is missing or not an integer");
+	refuse(STATE("1", "\"1\"", "0", ""), "applied_zxid is missing or not an integer");
 	refuse(STATE("1", "1", "0", ",\"topology\":null"), "topology: byte 4: no JSON");
 	refuse(STATE("1", "1", "0", ",\"topology\":{\"version\":1}"),
 	       "topology: primary is missing");
@@ -280,7 +280,11 @@ Test(state_file, what_cannot_be_understood_is_refused)
 	refuse(STATE("1", "1", "0", TOPOLOGY ",\"addresses\":[\"0.0.0.0\",\"\"]"), "IP address");
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"tags\":[{}]"), "tags does not match");
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"tags\":[{},\"x\"]"),
-	       "tags holds something else");
+	       "tags contains something else");
+	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"tags\":[{},{\"a\":{\"b\":1}}]"),
+	       "tags contains something else");
+	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"tags\":[{},{\"a\":[1]}]"),
+	       "tags contains something else");
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":[1]"), "slots does not match");
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":{}"), "slots does not match");
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":[2,2]"), "different numbers");
@@ -320,7 +324,7 @@ Test(state_file, a_truncated_file_is_refused_at_every_length)
 	for (size_t len = 0; len < strlen(text); len += 7) {
 		auto_free char *cut = len > 0 ? xstrndup(text, len) : xstrdup("");
 
-		refuse(cut, "no JSON, or cut off");
+		refuse(cut, "not JSON, or cut off");
 	}
 }
 

@@ -10,7 +10,7 @@ static struct config_target pgbouncer = {.kind = CONFIG_TARGET_PGBOUNCER, .leads
 
 static bool leads(const struct config_target *target, const char *text, struct err *err)
 {
-	return text_check_leads(target, text, strlen(text), "10.0.0.1", 5432, err);
+	return text_check_leads(target, false, text, strlen(text), "10.0.0.1", 5432, err);
 }
 
 #define LISTEN "listen rw\n mode tcp\n bind :5000\n"
@@ -129,7 +129,7 @@ Test(text_check, a_new_text_is_followed_from_the_bind_to_the_server)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct err err = {0};
-		bool fine = text_check_judge(&haproxy, rows[i].text, strlen(rows[i].text),
+		bool fine = text_check_leads(&haproxy, true, rows[i].text, strlen(rows[i].text),
 		                             "10.0.0.1", 5432, &err);
 
 		cr_expect_eq(fine, rows[i].problem == NULL, "%s: %s", rows[i].text, err.message);

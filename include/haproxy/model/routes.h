@@ -16,7 +16,7 @@
  * 0. */
 bool haproxy_takes_clients(const struct haproxy_server *server);
 
-/* As text_check_leads() and, with `whole`, text_check_judge() (cluster/target_kinds.h): every
+/* As text_check_leads() (cluster/target_kinds.h): every
  * frontend with a bind has a backend, and some bind leads to the primary, or may do so: through a
  * backend of another file, a server without an IP address, or a name that only HAProxy can resolve.
  * Frontends with mode http do not count. A text without a bind has its frontends in another file:
