@@ -470,32 +470,37 @@ static void check_master(struct check *check, const char *what, const struct con
 	haproxy_procs_free(&procs);
 }
 
-static bool is_first_of_master(const struct config *config, size_t target)
+/* True if a target before this one has the same sockets. */
+static bool is_repeated(const struct config *config, size_t target)
 {
-	size_t first = 0;
+	const struct config_target *wanted = &config->targets[target];
 
-	while (strcmp(config->targets[first].master_socket,
-	              config->targets[target].master_socket) != 0)
-		first++;
-	return first == target;
+	for (size_t i = 0; i < target; i++)
+		if (config->targets[i].kind == CONFIG_TARGET_HAPROXY &&
+		    strcmp(config->targets[i].socket, wanted->socket) == 0 &&
+		    strcmp(config->targets[i].master_socket, wanted->master_socket) == 0)
+			return true;
+	return false;
 }
 
 void check_haproxies(struct check *check)
 {
-	int64_t pid;
+	const struct config *config = check->config;
+	auto_free int64_t *pids = xcalloc(config->target_count, sizeof(*pids));
 
-	for (size_t i = 0; i < check->config->target_count; i++) {
-		const struct config_target *target = &check->config->targets[i];
+	for (size_t i = 0; i < config->target_count; i++) {
+		const struct config_target *target = &config->targets[i];
 		auto_free char *what = check_target_name(target);
+		size_t first;
 
 		if (target->kind != CONFIG_TARGET_HAPROXY)
 			continue;
-		pid = 0;
-		if (config_haproxy_first(check->config, i) == i) {
-			pid = check_socket(check, what, target->socket);
-			check_settings(check, target, pid);
+		first = config_haproxy_first(config, i);
+		if (first == i) {
+			pids[i] = check_socket(check, what, target->socket);
+			check_settings(check, target, pids[i]);
 		}
-		if (*target->master_socket != '\0' && is_first_of_master(check->config, i))
-			check_master(check, what, target, pid);
+		if (*target->master_socket != '\0' && !is_repeated(config, i))
+			check_master(check, what, target, pids[first]);
 	}
 }

@@ -205,7 +205,7 @@ static void take_server(struct reader *reader, struct found_section *section)
 	    (struct found_server){xstrdup(word(reader, 1)), xstrdup(address)};
 	section->postgres_port =
 	    section->postgres_port || (port >= POSTGRES_PORT_MIN && port <= POSTGRES_PORT_MAX);
-	if (*maxconn != '\0')
+	if (*maxconn != '\0' && !haproxy_lines_has_variable(&reader->lines))
 		set(&section->maxconn, maxconn);
 }
 
@@ -236,20 +236,29 @@ static void take_http_check(struct reader *reader, struct found_section *section
 /* True for a line that the shipped template has itself or does not need. */
 static bool is_replaced(const struct haproxy_lines *line)
 {
-	static const char *const keywords[] = {
-	    "bind",     "server",     "mode",           "balance",        "default_backend",
-	    "retries",  "http-check", "tcp-check",      "default-server", "timeout",
-	    "disabled", "enabled",    "server-template"};
-	static const char *const options[] = {
-	    "option httpchk",    "option tcp-check",         "option pgsql-check",
-	    "option redispatch", "option http-server-close", "option log-health-checks",
-	    "option httplog"};
+	static const char *const lines[] = {"bind",
+	                                    "server",
+	                                    "mode",
+	                                    "balance",
+	                                    "retries",
+	                                    "default_backend",
+	                                    "http-check",
+	                                    "tcp-check",
+	                                    "default-server",
+	                                    "timeout",
+	                                    "disabled",
+	                                    "enabled",
+	                                    "option httpchk",
+	                                    "server-template",
+	                                    "option httplog",
+	                                    "option tcp-check",
+	                                    "option redispatch",
+	                                    "option pgsql-check",
+	                                    "option http-server-close",
+	                                    "option log-health-checks"};
 
-	for (size_t i = 0; i < ARRAY_LEN(keywords); i++)
-		if (haproxy_line_is(line, keywords[i]))
-			return true;
-	for (size_t i = 0; i < ARRAY_LEN(options); i++)
-		if (haproxy_line_is(line, options[i]))
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+		if (haproxy_line_is(line, lines[i]))
 			return true;
 	return false;
 }
@@ -263,11 +272,11 @@ static void take_bind(struct reader *reader, struct found_section *section)
 		string_list_add(&section->kept, line_text(reader));
 }
 
-static void take_line(struct reader *reader, struct found_section *section)
+/* The values are for segue.ini, where a variable would be one of segue's own environment. */
+static void take_value(struct reader *reader, struct found_section *section)
 {
 	const struct haproxy_lines *line = &reader->lines;
 
-	section->last = line->number;
 	if (haproxy_line_is(line, "mode"))
 		set(&section->mode, word(reader, 1));
 	else if (haproxy_line_is(line, "timeout client"))
@@ -276,13 +285,23 @@ static void take_line(struct reader *reader, struct found_section *section)
 		set(&section->default_backend, word(reader, 1));
 	else if (haproxy_line_is(line, "bind"))
 		take_bind(reader, section);
-	else if (haproxy_line_is(line, "server"))
+}
+
+static void take_line(struct reader *reader, struct found_section *section)
+{
+	const struct haproxy_lines *line = &reader->lines;
+	const bool has_variable = haproxy_lines_has_variable(line);
+
+	section->last = line->number;
+	if (haproxy_line_is(line, "server"))
 		take_server(reader, section);
 	else if (haproxy_line_is(line, "option pgsql-check"))
 		section->pgsql_check = true;
 	else if (haproxy_line_is(line, "http-check") || haproxy_line_is(line, "option httpchk"))
 		take_http_check(reader, section);
-	if (!is_replaced(line))
+	else if (!has_variable)
+		take_value(reader, section);
+	if (has_variable || !is_replaced(line))
 		string_list_add(&section->kept, line_text(reader));
 }
 

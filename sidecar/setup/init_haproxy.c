@@ -358,7 +358,7 @@ static struct plan_cluster cluster_of(const struct haproxy_plan *init, char **st
 
 	*storage = section != NULL ? xstrdup(section->servers[0].address) : NULL;
 	colon = *storage != NULL ? strrchr(*storage, ':') : NULL;
-	if (colon == NULL || strpbrk(*storage, "\"'\\[] ") != NULL)
+	if (colon == NULL || strpbrk(*storage, "\"'\\[]$ ") != NULL)
 		return cluster;
 	*colon = '\0';
 	cluster.host = *storage;

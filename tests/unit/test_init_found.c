@@ -85,6 +85,24 @@ Test(init_found, a_listen_section_for_writers_and_a_frontend_for_readers)
 	haproxy_survey_free(&found);
 }
 
+/* segue.ini would take "${IP}" for a variable of segue's own environment. */
+Test(init_found, no_value_with_a_variable_of_haproxys_environment_is_taken)
+{
+	struct haproxy_survey found;
+
+	read_text(&found, "listen pg\n\tbind \"${IP}:5432\"\n\tbind *:5433\n\tmode tcp\n"
+	                  "\ttimeout client \"${IDLE}\"\n\toption pgsql-check user \"$USER\"\n"
+	                  "\tserver a \"${DB1}\" check maxconn \"${MAX}\"\n");
+	cr_assert_not_null(found.rw);
+	cr_expect_eq(found.rw->server_count, 1);
+	cr_expect_str_eq(found.rw->bind.data, "*:5433");
+	cr_expect_null(found.rw->idle);
+	cr_expect_null(found.rw->maxconn);
+	cr_assert_eq(found.rw->kept.count, 4, "these are shown");
+	cr_expect_str_eq(found.rw->kept.items[0], "bind \"${IP}:5432\"");
+	haproxy_survey_free(&found);
+}
+
 static void add_text(struct haproxy_survey *found, const char *file, const char *text)
 {
 	struct err err;
