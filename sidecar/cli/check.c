@@ -287,8 +287,9 @@ static void explain(const char *file, const char *errors)
 		(void)fill_in_find(text.data, print_mark, name);
 	else if (access(file, R_OK) != 0 && errno == EACCES)
 		fprintf(stderr,
-		        "segue check: cannot read %s as %s: run it as root or segue's user\n", file,
-		        user);
+		        "segue check: cannot read %s as %s: run segue check as root or segue's "
+		        "user\n",
+		        file, user);
 	fputs(errors, stderr);
 	if (missing)
 		fputs("segue check: `segue init haproxy` or `segue init pgbouncer` writes one\n",

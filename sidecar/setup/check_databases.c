@@ -83,8 +83,9 @@ static bool make_sql(const struct pgbouncer_ini *ini, const struct member *prima
 		strbuf_append_str(sql, count++ > 0 ? ", " : "");
 		append_literal(sql, database->dbname);
 	}
-	strbuf_append_str(sql, "]::text[]) AS n WHERE NOT EXISTS (SELECT 1 FROM "
-	                       "pg_catalog.pg_database d WHERE d.datname = n AND d.datallowconn)");
+	strbuf_append_str(
+	    sql, "]::text[]) AS n WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_database d WHERE "
+	         "d.datname = n AND d.datallowconn)");
 	return count > 0;
 }
 
@@ -128,10 +129,9 @@ static void note_missing(struct check *check, const struct config_target *target
 	}
 	check_note(
 	    check, CHECK_FAIL, what,
-	    "correct dbname in the template, or the var.NAME that it reads, or create the "
-	    "database",
-	    "rendered line %u: %s leads to a database that the primary, %s port %u, does not "
-	    "have, or lets nobody into: %s",
+	    "correct dbname in the template, or the var.NAME that it reads, or create the database",
+	    "rendered line %u: %s leads to a database that the primary, %s port %u, does not have "
+	    "or does not allow connections to: %s",
 	    line, first, primary->address, (unsigned)primary->port, missing);
 }
 

@@ -72,19 +72,18 @@ static void lint_file(struct check *check, const char *path, int64_t hold_ms)
 
 	if (*path != '/') {
 		check_note(check, CHECK_WARN, path, "start HAProxy with absolute paths",
-		           "not looked at, as it is relative");
+		           "not checked, because the path is relative");
 		return;
 	}
 	if (!check_may_read(check, CHECK_WARN, "haproxy settings", path))
 		return;
 	if (!file_read(path, CHECK_SETTINGS_FILE_MAX, &text, NULL, &err)) {
-		check_note(check, CHECK_WARN, "haproxy settings", "not looked at", "%s",
-		           err.message);
+		check_note(check, CHECK_WARN, "haproxy settings", "not checked", "%s", err.message);
 		return;
 	}
 	haproxy_lint(text.data, text.len, hold_ms, &findings);
 	if (findings.count == 0)
-		check_note(check, CHECK_OK, path, NULL, "nothing in it hurts a failover");
+		check_note(check, CHECK_OK, path, NULL, "no setting in it harms a failover");
 	check_note_all(check, CHECK_WARN, path, NULL, "", &findings);
 }
 
@@ -126,12 +125,14 @@ static char *not_loaded_fix(const struct config_target *target)
 	auto_free char *line = check_haproxy_arguments(target, folder);
 
 	if (!haproxy_files_is_loaded_name(name))
-		return xstrdup("from a folder, HAProxy loads only *.cfg: call it so, and name the "
-		               "folder with -f; or, if that is another HAProxy, correct socket");
-	return xasprintf("add a -f for its folder; Debian: %s in " DEBIAN_DEFAULTS
-	                 ", then systemctl restart haproxy (a reload is not enough); or, if that "
-	                 "is another HAProxy, correct socket",
-	                 line);
+		return xstrdup(
+		    "HAProxy loads only *.cfg from a folder: rename the output, and name its "
+		    "folder with -f; or, if that is another HAProxy, correct socket");
+	return xasprintf(
+	    "add a -f for its folder; Debian: %s in " DEBIAN_DEFAULTS
+	    ", then systemctl restart haproxy (a reload is not enough); or, if that is another "
+	    "HAProxy, correct socket",
+	    line);
 }
 
 static void note_not_loaded(struct check *check, const struct config_target *target,
@@ -142,10 +143,11 @@ static void note_not_loaded(struct check *check, const struct config_target *tar
 	auto_free char *fix = not_loaded_fix(target);
 
 	if (relative != NULL)
-		check_note(check, CHECK_WARN, what, "start HAProxy with absolute paths",
-		           "whether HAProxy loads %s is not known: it was started with -f %s, in a "
-		           "folder that segue's user cannot see",
-		           target->output, relative);
+		check_note(
+		    check, CHECK_WARN, what, "start HAProxy with absolute paths",
+		    "cannot check whether HAProxy loads %s: it was started with -f %s, in a folder "
+		    "that segue's user cannot see",
+		    target->output, relative);
 	else
 		check_note(check, CHECK_FAIL, what, fix,
 		           "the HAProxy that answers at %s, pid %" PRId64
@@ -195,25 +197,30 @@ static void note_next_start(struct check *check, const struct config_target *tar
 	if (!haproxy_started_loads(&files, target->output)) {
 		auto_free char *fix = not_loaded_fix(target);
 
-		check_note(check, CHECK_FAIL, what, fix,
-		           "EXTRAOPTS in " DEBIAN_DEFAULTS " does not load %s: HAProxy runs with "
-		           "it now, and will not after its next restart",
-		           target->output);
+		check_note(
+		    check, CHECK_FAIL, what, fix,
+		    "EXTRAOPTS in " DEBIAN_DEFAULTS
+		    " does not load %s: HAProxy has loaded it now, but will not after its next "
+		    "restart",
+		    target->output);
 	}
 	if (*master != '\0' && strcmp(next, master) != 0) {
 		auto_free char *fix = check_haproxy_arguments(target, NULL);
 
 		check_note(check, CHECK_FAIL, what, fix,
-		           "EXTRAOPTS in " DEBIAN_DEFAULTS " has the master socket %s: after "
-		           "HAProxy's next restart there is no master_socket = %s",
+		           "EXTRAOPTS in " DEBIAN_DEFAULTS
+		           " has the master socket %s: after HAProxy's next restart there is no "
+		           "master_socket = %s",
 		           next, master);
 	} else if (*master != '\0' && geteuid() != 0 && !debian_master_is_open(debian)) {
 		auto_free char *fix = check_haproxy_arguments(target, NULL);
 
-		check_note(check, CHECK_FAIL, what, fix,
-		           "EXTRAOPTS in " DEBIAN_DEFAULTS " keeps the master socket %s closed to "
-		           "segue's user, from HAProxy's next restart on",
-		           master);
+		check_note(
+		    check, CHECK_FAIL, what, fix,
+		    "EXTRAOPTS in " DEBIAN_DEFAULTS
+		    " keeps the master socket %s closed to segue's user, from HAProxy's next "
+		    "restart on",
+		    master);
 	}
 	string_list_free(&files);
 }
@@ -279,11 +286,11 @@ static void check_next_socket(struct check *check, const struct config_target *t
 	for (size_t i = 0; *target->socket == '/' && i < files->count; i++)
 		read_sockets(&sockets, files->items[i]);
 	if (sockets.other != NULL && !sockets.found && !sockets.unknown)
-		check_note(check, CHECK_FAIL, what,
-		           "correct that line, or socket in the target's section",
-		           "no file of HAProxy has \"stats socket %s\" (%s): segue cannot reach it "
-		           "from its next start or reload on",
-		           target->socket, sockets.other);
+		check_note(
+		    check, CHECK_FAIL, what, "correct that line, or socket in the target's section",
+		    "no file of HAProxy has \"stats socket %s\" (%s): segue cannot reach it from "
+		    "its next start or reload on",
+		    target->socket, sockets.other);
 	free(sockets.other);
 }
 
@@ -305,7 +312,7 @@ static void check_settings(struct check *check, const struct config_target *targ
 		break;
 	case HAPROXY_STARTED_UNKNOWN:
 		check_note(check, CHECK_WARN, what, "name them with -f in check_command",
-		           "HAProxy's own files are not known, and not looked at");
+		           "HAProxy's own files are not known and not checked");
 		return;
 	case HAPROXY_STARTED_DEBIAN:
 	case HAPROXY_STARTED_COMMAND:
@@ -374,7 +381,7 @@ static void check_level(struct check *check, const char *what, const char *path)
 		check_note(check, CHECK_FAIL, what, NULL, "%s: %s", path, err.message);
 	else if (strcasestr(reply.data, "permission denied") != NULL)
 		check_note(check, CHECK_FAIL, what, HAPROXY_ADMIN_CURE,
-		           "%s does not let servers be changed", path);
+		           "%s does not allow changes of servers", path);
 	else
 		check_note(check, CHECK_OK, what, NULL, "%s has level admin", path);
 }
@@ -401,7 +408,8 @@ static int64_t check_socket(struct check *check, const char *what, const char *p
 		return 0;
 	}
 	if (!haproxy_info_parse(reply.data, reply.len, &info, &err)) {
-		check_note(check, CHECK_FAIL, what, "name HAProxy's stats socket", "%s: %s", path,
+		check_note(check, CHECK_FAIL, what,
+		           "correct socket: it has to be HAProxy's stats socket", "%s: %s", path,
 		           err.message);
 		return 0;
 	}
@@ -416,16 +424,16 @@ static char *master_fix(const struct config_target *target)
 {
 	const char *path = target->master_socket;
 	auto_free char *line = check_haproxy_arguments(target, NULL);
-	auto_free char *make = xasprintf("HAProxy makes it when it is started with -W -S; Debian: "
-	                                 "%s in /etc/default/haproxy, then systemctl restart "
-	                                 "haproxy",
-	                                 line);
+	auto_free char *make = xasprintf(
+	    "HAProxy creates it when it is started with -W -S; Debian: %s in /etc/default/haproxy, "
+	    "then systemctl restart haproxy",
+	    line);
 
 	if (access(path, F_OK) == 0 && access(path, W_OK) != 0)
-		return xasprintf("it is root's alone: run segue as root, or open it to a group of "
-		                 "segue's user: %s in /etc/default/haproxy, then systemctl "
-		                 "restart haproxy",
-		                 line);
+		return xasprintf(
+		    "only root may use it: run segue as root, or open it to a group of segue's "
+		    "user: %s in /etc/default/haproxy, then systemctl restart haproxy",
+		    line);
 	return check_socket_fix(path, make);
 }
 
@@ -458,15 +466,15 @@ static void check_master(struct check *check, const char *what, const struct con
 		return;
 	}
 	check_note(check, procs.failed > 0 ? CHECK_WARN : CHECK_OK, what,
-	           procs.failed > 0 ? "haproxy -c says what is wrong with its files" : NULL,
+	           procs.failed > 0 ? "run haproxy -c to see what is wrong with its files" : NULL,
 	           "%s: master %" PRId64 ", worker %" PRId64 ", old workers %zu, failed reloads %u",
 	           path, procs.master_pid, procs.worker_pid, procs.old_count, procs.failed);
 	if (pid != 0 && !has_worker(&procs, pid))
-		check_note(check, CHECK_FAIL, what,
-		           "correct the one that is another HAProxy's: servers are changed over "
-		           "socket, and master_socket reloads",
-		           "pid %" PRId64 " answers at %s, and is no worker of the master at %s",
-		           pid, target->socket, path);
+		check_note(
+		    check, CHECK_FAIL, what,
+		    "correct socket or master_socket: one of them belongs to another HAProxy",
+		    "pid %" PRId64 " answers at %s, and is no worker of the master at %s", pid,
+		    target->socket, path);
 	haproxy_procs_free(&procs);
 }
 

@@ -27,9 +27,10 @@ static char *fix_of_short_hold(const struct config_cluster *cluster, int64_t los
 	by_auto.hold_timeout_ms = 0;
 	if (config_hold_ms(&by_auto, lost_ms) >= lost_ms)
 		return xasprintf("hold_timeout = auto in [cluster %s]", cluster->name);
-	return xasprintf("auto is 5 minutes at most: a smaller ttl in Patroni (patronictl "
-	                 "edit-config), or hold_timeout = %" PRId64 "s in [cluster %s]",
-	                 enough_s, cluster->name);
+	return xasprintf(
+	    "auto is 5 minutes at most: set a smaller ttl in Patroni (patronictl edit-config), or "
+	    "hold_timeout = %" PRId64 "s in [cluster %s]",
+	    enough_s, cluster->name);
 }
 
 static void check_patroni_times(struct check *check, const struct config_cluster *cluster,
@@ -46,7 +47,8 @@ static void check_patroni_times(struct check *check, const struct config_cluster
 		check_note(check, CHECK_WARN, what, fix,
 		           "hold_timeout: %" PRId64 " ms, and Patroni may take %" PRId64
 		           " ms to have a new primary (ttl %" PRId64 " + loop_wait %" PRId64
-		           " + retry_timeout %" PRId64 "): clients that wait may get errors before",
+		           " + retry_timeout %" PRId64
+		           "): clients that wait may get errors before that",
 		           hold_ms, lost_ms, times->ttl, times->loop_wait, times->retry_timeout);
 	else
 		check_note(check, CHECK_OK, what, NULL,
@@ -68,12 +70,12 @@ static void check_cluster(struct check *check, size_t index)
 	if (cluster->layout == CONFIG_LAYOUT_PATRONI)
 		check_patroni_times(check, cluster, what, hold_ms, &check->topologies[index].times);
 	else
-		check_note(check, CHECK_OK, what, NULL,
-		           "hold_timeout: %" PRId64
-		           " ms; repmgr.conf cannot be read from here: reconnect_attempts x "
-		           "reconnect_interval (60 s by default) and the promotion have to be "
-		           "shorter",
-		           hold_ms);
+		check_note(
+		    check, CHECK_OK, what, NULL,
+		    "hold_timeout: %" PRId64
+		    " ms; repmgr.conf cannot be read from here: reconnect_attempts x "
+		    "reconnect_interval (60 s by default) and the promotion have to be shorter",
+		    hold_ms);
 }
 
 void check_hold_times(struct check *check)

@@ -69,12 +69,12 @@ static const char *console_fix(const struct err *err)
 		       "in as user=pgbouncer; or name in console a user of admin_users in "
 		       "pgbouncer.ini who has a password in passfile";
 	case PGBOUNCER_NO_DATABASE:
-		return "dbname=pgbouncer, in console";
+		return "set dbname=pgbouncer in console";
 	case PGBOUNCER_OTHER:
 	case PGBOUNCER_NOT_PAUSED:
 	case PGBOUNCER_ALREADY_PAUSED:
 	case PGBOUNCER_RELOAD_FAILED:
-		return "is PgBouncer up (systemctl status pgbouncer), are host (its "
+		return "is PgBouncer running (systemctl status pgbouncer), are host (its "
 		       "unix_socket_dir) and port (its listen_port) in console right, and may this "
 		       "user log in?";
 	}
@@ -111,7 +111,7 @@ static bool check_version(struct check *check, struct console *console, const ch
 		version = pgbouncer_table_get(&table, 0, "version");
 	if (version == NULL || !pgbouncer_version_parse(version, &major, minor))
 		check_note(check, CHECK_WARN, what, "segue knows PgBouncer 1.12 to 1.25",
-		           "console: no version that can be read");
+		           "console: the version cannot be read");
 	else
 		check_note(check, major == 1 && *minor >= 12 ? CHECK_OK : CHECK_WARN, what,
 		           major == 1 && *minor >= 12 ? NULL : "segue knows 1.12 to 1.25",
@@ -141,7 +141,7 @@ static void check_lists(struct check *check, const char *what, const struct pgbo
 		if (strchr(ini->databases[i].host, ',') != NULL)
 			check_note(
 			    check, CHECK_FAIL, what, "name one host in the template",
-			    "rendered line %u: %s has a list of hosts, which PgBouncer takes "
+			    "rendered line %u: %s has a list of hosts, which PgBouncer supports "
 			    "from 1.17 on",
 			    ini->databases[i].line, ini->databases[i].name);
 }
@@ -199,17 +199,19 @@ static void note_unread(struct check *check, const char *what, const char *main_
 	struct err err;
 
 	if (*main_file == '/' && !next_start_reads(config, main_file, &err)) {
-		check_note(check, CHECK_FAIL, what,
-		           "until then it follows no failover, and does not start again", "%s",
-		           err.message);
+		check_note(
+		    check, CHECK_FAIL, what,
+		    "until it can read that file, PgBouncer follows no failover and does not start "
+		    "again",
+		    "%s", err.message);
 		return;
 	}
 	if (is_unrendered(output))
-		check_note(check, CHECK_WARN, what, "look for it yourself",
-		           "whether %%include %s is in it is not known: %s", output, problem);
+		check_note(check, CHECK_WARN, what, "check it yourself",
+		           "cannot check that pgbouncer.ini has %%include %s: %s", output, problem);
 	else if (access(main_file, F_OK) == 0)
 		check_note(check, CHECK_WARN, what, fix,
-		           "whether PgBouncer would load it is not known: %s", problem);
+		           "cannot check whether PgBouncer would load it: %s", problem);
 }
 
 /* Reads pgbouncer.ini as a RELOAD would. False if it cannot be read here. Free `found` in either
@@ -233,8 +235,7 @@ static bool check_main(struct check *check, const char *what, const char *main_f
 	if (found->problem != NULL)
 		check_note(
 		    check, CHECK_FAIL, what, "correct it, then systemctl reload pgbouncer",
-		    "a RELOAD would reset settings and drop databases, and segue sends none: "
-		    "%s",
+		    "a RELOAD would reset settings and drop databases, so segue sends none: %s",
 		    found->problem);
 	return true;
 }
@@ -249,13 +250,13 @@ struct rendered {
 static void note_unrendered(struct check *check, const char *what, const char *output)
 {
 	if (access(output, F_OK) != 0)
-		check_note(check, CHECK_WARN, what, "make it, empty, or let `segue run` write it",
-		           "there is no %s: PgBouncer does not start with a %%include of a file "
-		           "that is missing",
-		           output);
+		check_note(
+		    check, CHECK_WARN, what, "create it empty, or let `segue run` write it",
+		    "there is no %s: PgBouncer does not start while %%include names a missing file",
+		    output);
 	else
-		check_note(check, CHECK_OK, what, NULL, "%s: not rendered yet: `segue run` does",
-		           output);
+		check_note(check, CHECK_OK, what, NULL,
+		           "%s: not rendered yet: `segue run` renders it", output);
 }
 
 static void check_main_settings(struct check *check, const char *what,
@@ -325,7 +326,7 @@ static void check_own(struct check *check, const struct config_target *target,
 	if (topology->has_primary && address != NULL && port != NULL &&
 	    strtoul(port, NULL, 10) == primary->port &&
 	    pgbouncer_listens_at(address, primary->address))
-		check_note_own(check, target, "that the store names", primary->address,
+		check_note_own(check, target, "that ZooKeeper names", primary->address,
 		               primary->port);
 }
 

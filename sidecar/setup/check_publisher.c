@@ -54,8 +54,8 @@ static void note_sighting(const struct trial *trial, const struct node_state *no
 
 	if (node_state->class != SERVER_ANSWERED)
 		check_note(trial->check, CHECK_WARN, trial->what,
-		           "is it up, and does pg_hba.conf let the role of conninfo in?", "%s: %s",
-		           name, server_class_name(node_state->class));
+		           "is it running, and does pg_hba.conf let the role of conninfo in?",
+		           "%s: %s", name, server_class_name(node_state->class));
 	else if (node_state->role == NODE_WITNESS)
 		check_note(trial->check, CHECK_OK, trial->what, NULL, "%s is repmgr's witness",
 		           name);
@@ -83,7 +83,9 @@ static void note_repmgr(const struct trial *trial, const struct observation *see
 		           "the role may not read repmgr's tables in schema %s", schema);
 	else
 		check_note(trial->check, wanted ? CHECK_FAIL : CHECK_OK, trial->what,
-		           wanted ? "dbname in conninfo, repmgr_schema, or repmgr = no" : NULL,
+		           wanted
+		               ? "correct dbname in conninfo or repmgr_schema, or set repmgr = no"
+		               : NULL,
 		           "there is no repmgr in schema %s", schema);
 }
 
@@ -100,8 +102,8 @@ static void on_observed(const struct observation *seen, void *arg)
 		check_denied(trial->check, CHECK_FAIL, trial->what, "ask", "any server");
 	else if (answers == 0)
 		check_note(trial->check, CHECK_FAIL, trial->what,
-		           "segue publish would be blind: see above", "none of %zu servers answers",
-		           seen->count);
+		           "segue publish could not see any server: see above",
+		           "none of %zu servers answers", seen->count);
 	note_repmgr(trial, seen);
 	end_one(trial);
 }
@@ -127,7 +129,7 @@ static void on_refused(const struct zk_answer *answer, void *arg)
 		break;
 	case ZK_RESULT_NO_NODE:
 		check_note(check, CHECK_OK, trial->what, NULL,
-		           "%s does not exist yet: the first publisher makes it", trial->path);
+		           "%s does not exist yet: the first publisher creates it", trial->path);
 		break;
 	case ZK_RESULT_DENIED:
 		check_note(check, CHECK_FAIL, trial->what,
@@ -137,8 +139,8 @@ static void on_refused(const struct zk_answer *answer, void *arg)
 	case ZK_RESULT_REFUSED:
 	case ZK_RESULT_NOT_SENT:
 	case ZK_RESULT_LOST:
-		check_note(check, CHECK_FAIL, trial->what, "is the store up?",
-		           "whether %s may be written is not known: %s", trial->path,
+		check_note(check, CHECK_FAIL, trial->what, "is ZooKeeper running?",
+		           "cannot tell whether %s may be written: %s", trial->path,
 		           answer->problem);
 		break;
 	}

@@ -121,15 +121,15 @@ static char *fix_of_denial(const struct line *line)
 		const char *sqlstate, *fix;
 	} fixes[] = {
 	    {"28P01", "put the right password into the passfile of segue's user"},
-	    {"passfile", "put the password into the passfile of segue's user, or name one in "
-	                 "verify_conninfo"},
+	    {"passfile",
+	     "put the password into the passfile of segue's user, or name one in verify_conninfo"},
 	    {"28000",
 	     "if that is the role, on the primary: CREATE ROLE with LOGIN; in pg_hba.conf of each "
 	     "server a line for this database, this role and THIS-MACHINE/32: trust (or "
 	     "scram-sha-256, with a passfile), then SELECT pg_reload_conf()"},
-	    {"3D000", "name a database that is there"},
-	    {"55000", "name a database that takes connections"},
-	    {"42501", "GRANT the role what it may not do"},
+	    {"3D000", "name a database that exists"},
+	    {"55000", "name a database that accepts connections"},
+	    {"42501", "GRANT the role the missing privilege"},
 	};
 	const struct config_cluster *cluster = line->asked->config;
 	auto_free char *login = conninfo_login(cluster->verify_conninfo);
@@ -158,13 +158,13 @@ static void note_unverified(const struct line *line, const char *fix)
 	bool fails = require || line->asked->denied;
 	auto_free char *server = xasprintf("%s port %u (%s)", line->fact->address,
 	                                   (unsigned)line->fact->port, line->fact->problem);
-	auto_free char *text =
-	    xasprintf("%s, %s: with verify = %s it %s", server_class_name(line->fact->class),
-	              line->fact->problem, require ? "require" : "prefer",
-	              require               ? "is not moved to"
-	              : line->asked->denied ? "is believed to be what the store says, as are all: "
-	                                      "no server lets segue in"
-	                                    : "is believed to be what the store says");
+	auto_free char *text = xasprintf(
+	    "%s, %s: with verify = %s segue %s", server_class_name(line->fact->class),
+	    line->fact->problem, require ? "require" : "prefer",
+	    require ? "does not use it"
+	    : line->asked->denied
+	        ? "trusts ZooKeeper about it and all others, because no server lets segue in"
+	        : "trusts ZooKeeper about it");
 
 	/* The passwords are in the passfile of segue's user, not of a bystander. */
 	if (line->asked->check->bystander && line->fact->class == SERVER_DENIED)
@@ -176,8 +176,8 @@ static void note_unverified(const struct line *line, const char *fix)
 /* The server lets nobody in, so clients would only get errors from it. */
 static void note_faulty(const struct line *line)
 {
-	auto_free char *text =
-	    xasprintf("faulty, %s: it lets nobody in, and is not moved to", line->fact->problem);
+	auto_free char *text = xasprintf(
+	    "faulty, %s: clients cannot log in, so segue does not use it", line->fact->problem);
 
 	note(line, line->is_primary ? CHECK_FAIL : CHECK_WARN, "see the server's log", text);
 }
@@ -194,25 +194,25 @@ static bool note_moved(const struct line *line)
 	    *line->member->name == '\0' || strcmp(last->name, line->member->name) != 0 ||
 	    topology_same_address(last, line->member))
 		return false;
-	text = xasprintf("%s, %s, and the last primary that clients were led to, %s port %u, has "
-	                 "the same name",
+	text = xasprintf("%s, %s; the last primary, %s port %u, has the same name",
 	                 server_class_name(line->fact->class), line->fact->problem, last->address,
 	                 (unsigned)last->port);
 	note(line, CHECK_FAIL,
 	     line->asked->config->layout == CONFIG_LAYOUT_PATRONI
 	         ? "is connect_address of postgresql in its patroni.yml right?"
-	         : "is its address in the store right?",
+	         : "is its address in the master znode right?",
 	     text);
 	return true;
 }
 
 static void note_absent(const struct line *line)
 {
-	auto_free char *text =
-	    xasprintf("%s, %s%s", server_class_name(line->fact->class), line->fact->problem,
-	              line->is_primary ? ": three in a row are the loss of the primary" : "");
+	auto_free char *text = xasprintf(
+	    "%s, %s%s", server_class_name(line->fact->class), line->fact->problem,
+	    line->is_primary ? ": three such failures in a row count as the loss of the primary"
+	                     : "");
 
-	note(line, CHECK_WARN, "is it up, and does a firewall stand between?", text);
+	note(line, CHECK_WARN, "is it running, and does a firewall block it?", text);
 }
 
 /* Why segue run would refuse this server as the primary; NULL: it would not. */
@@ -269,25 +269,26 @@ static void note_answer(const struct line *line)
 		strbuf_printf(&text, ": refused: %s", refusal);
 	if (refusal != NULL)
 		note(line, CHECK_FAIL,
-		     "correct the store, or take it against all evidence with `segue pin`",
+		     "correct the master znode, or use this server anyway with `segue pin`",
 		     text.data);
 	else if (is_stranger(line))
 		note(line, CHECK_FAIL,
-		     "it is of another cluster and is never moved to: correct the store",
+		     "it belongs to another cluster, so segue never uses it: correct the znode",
 		     text.data);
 	else if (line->is_primary && line->fact->in_recovery)
-		note(line, CHECK_FAIL, "it is not moved to before it takes writes", text.data);
+		note(line, CHECK_FAIL, "segue does not use it until it takes writes", text.data);
 	else if (!line->is_primary && !line->fact->in_recovery)
-		note(line, CHECK_FAIL,
-		     line->asked->config->layout == CONFIG_LAYOUT_PATRONI
-		         ? "two servers take writes: the holder of the leader key is followed, and "
-		           "Patroni demotes this one; let nobody write to it"
-		         : "two servers take writes, or the store is late: the higher timeline is "
-		           "followed",
-		     text.data);
+		note(
+		    line, CHECK_FAIL,
+		    line->asked->config->layout == CONFIG_LAYOUT_PATRONI
+		        ? "two servers take writes: segue follows the leader key, and Patroni "
+		          "demotes this one; do not write to it"
+		        : "two servers take writes, or ZooKeeper is late: segue follows the higher "
+		          "timeline",
+		    text.data);
 	else if (*line->fact->system_identifier == '\0')
 		note(line, CHECK_WARN,
-		     "a server of another cluster would not be noticed: GRANT EXECUTE ON FUNCTION "
+		     "segue cannot detect a server of another cluster: GRANT EXECUTE ON FUNCTION "
 		     "pg_control_system() to the role",
 		     text.data);
 	else
@@ -303,7 +304,7 @@ static void note_server(const struct line *line)
 		note_answer(line);
 		return;
 	case SERVER_UNASKED:
-		note(line, CHECK_WARN, "is it overloaded?", "no attempt to ask it has ended");
+		note(line, CHECK_WARN, "is it overloaded?", "it has not answered in time");
 		return;
 	case SERVER_REFUSED:
 	case SERVER_TIMED_OUT:
@@ -312,7 +313,7 @@ static void note_server(const struct line *line)
 			note_absent(line);
 		return;
 	case SERVER_FULL:
-		note_unverified(line, "raise max_connections, or the limit of the role");
+		note_unverified(line, "raise max_connections, or the role's CONNECTION LIMIT");
 		return;
 	case SERVER_FAULTY:
 		note_faulty(line);

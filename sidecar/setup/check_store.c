@@ -34,11 +34,11 @@ static void note_lost_leader(struct check *check, const char *what, const char *
 
 	for (size_t i = 0; i < keys->member_count; i++)
 		strbuf_printf(&members, "%s%s", i > 0 ? ", " : "", keys->members[i].name);
-	check_note(check, CHECK_FAIL, what,
-	           "does its Patroni run (patronictl list)? Nobody but Patroni is to write the "
-	           "leader key",
-	           "%s: the leader key names %s, which has no member key; members: %s", path,
-	           leader, members.len > 0 ? members.data : "none");
+	check_note(
+	    check, CHECK_FAIL, what,
+	    "is Patroni running there (patronictl list)? Only Patroni may write the leader key",
+	    "%s: the leader key names %s, which has no member key; members: %s", path, leader,
+	    members.len > 0 ? members.data : "none");
 }
 
 /* Notes what a Patroni scope says: leader, members, and why one is not used. False, after a note,
@@ -50,7 +50,7 @@ static bool check_patroni(struct check *check, const char *what, const char *pat
 	struct err err;
 
 	if (!layout_patroni_decode(keys, out, &notes, &err)) {
-		check_note(check, CHECK_FAIL, what, "nothing will be moved until it is right",
+		check_note(check, CHECK_FAIL, what, "segue moves no traffic until it is correct",
 		           "%s: %s", path, err.message);
 		return false;
 	}
@@ -64,7 +64,7 @@ static bool check_patroni(struct check *check, const char *what, const char *pat
 		           path, notes.left_out.data);
 	if (out->paused)
 		check_note(check, CHECK_WARN, what, "patronictl resume",
-		           "%s: Patroni is paused: nobody is promoted by itself", path);
+		           "%s: Patroni is paused: it promotes no standby by itself", path);
 	if (!out->has_primary && out->leader != NULL)
 		note_lost_leader(check, what, path, keys, out->leader);
 	else if (!out->has_primary && keys->leader.present)
@@ -89,13 +89,14 @@ static void note_word(struct check *check, const char *what, const char *fix,
 	case OVERRIDE_NONE:
 		break;
 	case OVERRIDE_PIN:
-		check_note(check, CHECK_WARN, what, fix,
-		           "pinned to %s port %u%s: neither store nor servers move it",
-		           word->address, (unsigned)word->port, said.data);
+		check_note(
+		    check, CHECK_WARN, what, fix,
+		    "pinned to %s port %u%s: segue ignores what ZooKeeper and the servers say",
+		    word->address, (unsigned)word->port, said.data);
 		break;
 	case OVERRIDE_FREEZE:
-		check_note(check, CHECK_WARN, what, fix, "frozen%s: nothing moves, nobody is held",
-		           said.data);
+		check_note(check, CHECK_WARN, what, fix,
+		           "frozen%s: segue moves no traffic and holds no clients", said.data);
 		break;
 	}
 }
@@ -150,10 +151,10 @@ static const char *loss_words(enum config_loss policy)
 {
 	switch (policy) {
 	case CONFIG_LOSS_HOLD:
-		return "clients are held until it does, for hold_timeout at most (on_primary_loss = "
-		       "hold)";
+		return "clients are held until it does, for hold_timeout at most (on_primary_loss "
+		       "= hold)";
 	case CONFIG_LOSS_FENCE:
-		return "nobody is let through until it does (on_primary_loss = fence)";
+		return "clients are refused until it does (on_primary_loss = fence)";
 	case CONFIG_LOSS_KEEP:
 		break;
 	}
@@ -186,13 +187,13 @@ static void note_value(struct question *question, const struct zk_node_fact *fac
 	struct err err;
 
 	if (fact->data == NULL) {
-		check_note(check, CHECK_FAIL, what, "at most 64 KiB are read", "%s has %zu bytes",
-		           question->path, fact->size);
+		check_note(check, CHECK_FAIL, what, "segue reads at most 64 KiB",
+		           "%s has %zu bytes", question->path, fact->size);
 		return;
 	}
 	if (!layout_decode(&check->config->clusters[question->cluster], fact->data, fact->size,
 	                   &topology, &err)) {
-		check_note(check, CHECK_FAIL, what, "nothing will be moved until it is right",
+		check_note(check, CHECK_FAIL, what, "segue moves no traffic until it is correct",
 		           "%s: %s", question->path, err.message);
 		return;
 	}
@@ -209,7 +210,7 @@ static void note_presence(struct question *question, const struct zk_node_fact *
 		           question->path, fact->ephemeral_children);
 	else
 		check_note(question->check, CHECK_WARN, what,
-		           "with presence = yes nothing is moved until there is one",
+		           "with presence = yes segue moves no traffic until a publisher runs",
 		           "%s: no live publisher", question->path);
 }
 
@@ -219,10 +220,11 @@ static void note_chroot(struct question *question, const struct zk_node_fact *fa
 	const char *hosts = question->check->config->zookeeper_hosts;
 
 	if (fact->state == ZK_NODE_ABSENT)
-		check_note(question->check, CHECK_FAIL, "zookeeper",
-		           "correct the end of hosts, in [zookeeper], or create that znode",
-		           "the store has no znode %s, which every path would be under",
-		           strchr(hosts, '/'));
+		check_note(
+		    question->check, CHECK_FAIL, "zookeeper",
+		    "correct the chroot at the end of hosts in [zookeeper], or create that znode",
+		    "ZooKeeper has no znode %s, which is the chroot of all paths",
+		    strchr(hosts, '/'));
 }
 
 static enum config_layout layout_of(const struct question *question)
@@ -245,14 +247,16 @@ static bool note_followed_before(const struct question *question, const char *wh
 	                applied.has_topology;
 
 	if (followed && applied.zxid == 0)
-		check_note(question->check, CHECK_FAIL, what,
-		           "correct path in its [cluster], or hosts in [zookeeper]; until it "
-		           "exists segue run keeps the last primary",
-		           "%s does not exist, and %s is of another path, store or layout",
-		           question->path, file);
+		check_note(
+		    question->check, CHECK_FAIL, what,
+		    "correct path in its [cluster], or hosts in [zookeeper]; until it exists segue "
+		    "run keeps the last primary",
+		    "%s does not exist, and the state file %s was written for another path, "
+		    "ZooKeeper or layout",
+		    question->path, file);
 	else if (followed)
 		check_note(question->check, CHECK_FAIL, what,
-		           "segue run has followed it before, and takes it for \"no primary\": "
+		           "segue run has followed it before, so its absence means \"no primary\": "
 		           "on_primary_loss applies until it is written again",
 		           "%s does not exist any more", question->path);
 	applied_fini(&applied);
@@ -263,14 +267,15 @@ static bool note_followed_before(const struct question *question, const char *wh
 static const char *absent_fix(const struct question *question)
 {
 	if (question->presence)
-		return "nothing is moved until a publisher lives: start segue publish beside a "
-		       "PostgreSQL server, or presence = no";
+		return "segue moves no traffic until a publisher runs: start segue publish beside "
+		       "a PostgreSQL server, or set presence = no";
 	if (layout_of(question) == CONFIG_LAYOUT_PLAIN)
-		return "nothing is moved until it is written; is path in its [cluster] right?";
-	return "nothing is moved until it is written: by segue publish beside a PostgreSQL "
-	       "server, or by hand, its parents first: zkCli.sh create ... "
-	       "'{\"version\":1,\"primary\":{\"host\":\"ADDRESS\",\"port\":5432}}'; or is path "
-	       "in its [cluster] wrong?";
+		return "segue moves no traffic until it is written; is path in its [cluster] "
+		       "right?";
+	return "segue moves no traffic until it is written: start segue publish beside a "
+	       "PostgreSQL server, or create it by hand, its parents first: zkCli.sh create ... "
+	       "'{\"version\":1,\"primary\":{\"host\":\"ADDRESS\",\"port\":5432}}'; or is path in "
+	       "its [cluster] wrong?";
 }
 
 static void note_absent(struct question *question)
@@ -294,8 +299,9 @@ static void note_answer(struct question *question, const struct zk_node_fact *fa
 		note_absent(question);
 		return;
 	case ZK_NODE_DENIED:
-		check_note(question->check, CHECK_FAIL, what, "auth_file, or the znode's ACL",
-		           "%s: %s", question->path, fact->problem);
+		check_note(question->check, CHECK_FAIL, what,
+		           "correct auth_file or the znode's ACL", "%s: %s", question->path,
+		           fact->problem);
 		return;
 	case ZK_NODE_PRESENT:
 		if (question->presence)
@@ -336,7 +342,7 @@ static void note_no_scope(struct question *question, const struct zk_node_fact *
 	auto_free char *what = what_of(question);
 	auto_strbuf struct strbuf fix = STRBUF_INIT;
 
-	strbuf_append_str(&fix, "is path right, NAMESPACE/SCOPE of a Patroni that has run? ");
+	strbuf_append_str(&fix, "is path right (NAMESPACE/SCOPE of a Patroni that has run)? ");
 	if (above->state == ZK_NODE_DENIED)
 		strbuf_append_str(&fix, above->problem);
 	else
@@ -354,8 +360,9 @@ static void note_no_master(struct question *question, const struct zk_node_fact 
 	auto_free char *what = what_of(question);
 
 	if (patroni_keys_has_keys(above->names, above->name_count))
-		check_note(question->check, CHECK_FAIL, what, "layout = patroni, in its [cluster]",
-		           "%s is a scope of Patroni's, by its keys, and layout is segue",
+		check_note(question->check, CHECK_FAIL, what,
+		           "set layout = patroni in its [cluster]",
+		           "%s has the keys of a Patroni scope, but layout is segue",
 		           question->above_path);
 	else
 		note_absent(question);
@@ -391,8 +398,9 @@ static void note_scope(struct question *question, const struct patroni_keys_fact
 	case PATRONI_KEYS_ABSENT:
 		return;
 	case PATRONI_KEYS_DENIED:
-		check_note(question->check, CHECK_FAIL, what, "auth_file, or the znode's ACL",
-		           "%s: %s", question->path, fact->problem);
+		check_note(question->check, CHECK_FAIL, what,
+		           "correct auth_file or the znode's ACL", "%s: %s", question->path,
+		           fact->problem);
 		return;
 	case PATRONI_KEYS_READ:
 		if (fact->problem != NULL) {
@@ -532,10 +540,11 @@ static void ask_all(struct check *check, struct zk *zk)
 	if (zk_connected(zk))
 		check_note(check, CHECK_OK, "zookeeper", NULL, "%s", zk_describe(zk));
 	else
-		check_note(check, CHECK_FAIL, "zookeeper",
-		           "is hosts of [zookeeper] right, is ZooKeeper up there (systemctl status "
-		           "zookeeper), does a firewall stand between?",
-		           "no session: %s", zk_describe(zk));
+		check_note(
+		    check, CHECK_FAIL, "zookeeper",
+		    "is hosts in [zookeeper] right, is ZooKeeper running there (systemctl status "
+		    "zookeeper), does a firewall block it?",
+		    "no session: %s", zk_describe(zk));
 	for (size_t i = 0; i < count; i++)
 		if (questions[i].path != NULL)
 			end_question(&questions[i], zk_connected(zk));
@@ -570,7 +579,8 @@ static void resolve_all(struct check *check, size_t index)
 		struct member *member = i == 0 ? &topology->primary : &topology->standbys[i - 1];
 
 		if (!resolve(member, &err))
-			check_note(check, CHECK_FAIL, what, "DNS, /etc/hosts, or addresses", "%s",
+			check_note(check, CHECK_FAIL, what,
+			           "correct DNS or /etc/hosts, or use IP addresses", "%s",
 			           err.message);
 	}
 }

@@ -62,13 +62,14 @@ void check_reader(struct check *check, const struct config_target *target, const
 
 	if (account != NULL && foresee(target, &st) &&
 	    !account_may_read(account, target->output, &st))
-		check_note(check, CHECK_FAIL, what,
-		           "mode, owner, or the rights of the folders above: mode = 0644 lets all "
-		           "read it; mode = 0640 with owner = :GROUP, those in that group",
-		           "%s, mode %04o, uid %u, gid %u: %s runs as %s, and cannot read it: it "
-		           "would not follow, and not start again",
-		           target->output, (unsigned)(st.st_mode & 07777), (unsigned)st.st_uid,
-		           (unsigned)st.st_gid, proxy, account->name);
+		check_note(
+		    check, CHECK_FAIL, what,
+		    "mode, owner, or the rights of the folders above: mode = 0644 lets all read "
+		    "it; mode = 0640 with owner = :GROUP, those in that group",
+		    "%s, mode %04o, uid %u, gid %u: %s runs as %s and cannot read it: it would not "
+		    "follow a failover and would not start again",
+		    target->output, (unsigned)(st.st_mode & 07777), (unsigned)st.st_uid,
+		    (unsigned)st.st_gid, proxy, account->name);
 	account_free(account);
 }
 
@@ -84,7 +85,7 @@ static void note_checked(size_t target, bool accepted, const char *what, void *a
 		check_note(check, CHECK_OK, name, NULL, "check_command accepts the rendered text");
 	else
 		check_note(check, CHECK_FAIL, name, "correct the template, or the command",
-		           "check_command, on the rendered text: %s", what);
+		           "check_command does not accept the rendered text: %s", what);
 }
 
 static void note_lost(size_t target, bool used, const char *what, void *arg)
@@ -126,11 +127,12 @@ void check_note_own(struct check *check, const struct config_target *target, con
 {
 	auto_free char *what = check_target_name(target);
 
-	check_note(check, CHECK_FAIL, what,
-	           "nothing is led there, as a connection would go round in it for ever: name the "
-	           "address of the PostgreSQL server",
-	           "the primary %s, %s port %u, is this proxy's own listener", whose, address,
-	           (unsigned)port);
+	check_note(
+	    check, CHECK_FAIL, what,
+	    "segue does not use it, because connections would loop for ever: use the address of "
+	    "the PostgreSQL server",
+	    "the primary %s, %s port %u, is this proxy's own listener", whose, address,
+	    (unsigned)port);
 }
 
 static void find_own(struct check *check, const struct listeners *listeners, size_t cluster)
@@ -145,7 +147,7 @@ static void find_own(struct check *check, const struct listeners *listeners, siz
 	if (topology->has_primary)
 		target = listeners_find(listeners, cluster, primary->address, primary->port);
 	if (target != NULL)
-		check_note_own(check, target, "that the store names", primary->address,
+		check_note_own(check, target, "that ZooKeeper names", primary->address,
 		               primary->port);
 	if (!override_load(config->state_dir, config->clusters[cluster].name, &word, &ignored) ||
 	    word.kind != OVERRIDE_PIN)
@@ -272,11 +274,12 @@ static void check_ways(struct check *check, const struct config_target *target, 
 	}
 	topology_fini(&last);
 	if (found.len > 0)
-		check_note(check, CHECK_WARN, what,
-		           "put it right, unless it is meant: then tell the clients of the old "
-		           "address",
-		           "unlike %s, the rendered text leads elsewhere: %s", target->output,
-		           found.data);
+		check_note(
+		    check, CHECK_WARN, what,
+		    "correct the template; if the change is intended, inform the clients of the "
+		    "old address",
+		    "the rendered text leads to other servers than %s: %s", target->output,
+		    found.data);
 }
 
 static void check_haproxy_text(struct check *check, const struct config_target *target,
@@ -291,8 +294,8 @@ static void check_haproxy_text(struct check *check, const struct config_target *
 		return;
 	}
 	if (parsed.server_count == 0)
-		check_note(check, CHECK_WARN, what, "give a backend a server line",
-		           "the rendered text has no server that could be moved");
+		check_note(check, CHECK_WARN, what, "add a server line to a backend",
+		           "the rendered text has no server line that segue could change");
 	else
 		check_note(check, CHECK_OK, what, NULL, "rendered: backends %zu, servers %zu",
 		           parsed.backend_count, parsed.server_count);
@@ -322,7 +325,7 @@ static void note_not_rendered(struct check *check, const struct config_target *t
                               const char *what, struct err *err)
 {
 	const char *fix = config_place_var(check->config, target, err)
-	                      ? "correct the name there, or have the template read it"
+	                      ? "correct the name there, or use it in the template"
 	                      : "correct the template";
 
 	check_note(check, CHECK_FAIL, what, fix, "%s", err->message);
@@ -334,10 +337,10 @@ static void check_text(struct check *check, const struct config_target *target, 
 	struct err err;
 
 	if (access(target->template_file, F_OK) != 0 && errno == ENOENT)
-		check_note(check, CHECK_FAIL, what,
-		           "name it in template, copy one of /usr/share/segue/templates, or let "
-		           "segue init write it",
-		           "there is no template %s", target->template_file);
+		check_note(
+		    check, CHECK_FAIL, what,
+		    "correct template, copy one from /usr/share/segue/templates, or run segue init",
+		    "there is no template %s", target->template_file);
 	else if (!check_may_read(check, CHECK_FAIL, what, target->template_file))
 		return;
 	else if (!check_render(check, target, &text, &err))
@@ -369,10 +372,11 @@ static void check_output(struct check *check, const struct config_target *target
 		           "%s is a symbolic link, which stays: the file that is replaced is %s",
 		           target->output, path);
 	if (path != NULL && stat(target->output, &st) == 0 && !S_ISREG(st.st_mode))
-		check_note(check, CHECK_FAIL, what, "name a file", "%s is no regular file",
-		           target->output);
+		check_note(check, CHECK_FAIL, what, "output has to name a file",
+		           "%s is not a regular file", target->output);
 	if (!install_owner(target, &owner, &err))
-		check_note(check, CHECK_FAIL, what, "owner, in its section", "%s", err.message);
+		check_note(check, CHECK_FAIL, what, "correct owner in its section", "%s",
+		           err.message);
 }
 
 /* Searches for the program as execvp(3) does. */
@@ -421,11 +425,12 @@ static void check_command(struct check *check, const char *what, const char *key
 		return;
 	}
 	if (!program_exists(argv[0]))
-		check_note(check, CHECK_FAIL, what, "install it, or name it with its path",
+		check_note(check, CHECK_FAIL, what, "install it, or write its full path",
 		           "%s: there is no program %s", key, argv[0]);
 	else if (shell_word(argv) != NULL)
-		check_note(check, CHECK_WARN, what, "no shell runs it: sh -c '...' would",
-		           "%s: \"%s\" is handed over as an argument", key, shell_word(argv));
+		check_note(
+		    check, CHECK_WARN, what, "the command runs without a shell: use sh -c '...'",
+		    "%s: \"%s\" is passed to the program as an argument", key, shell_word(argv));
 	else
 		check_note(check, CHECK_OK, what, NULL, "%s: %s is there", key, argv[0]);
 	command_argv_free(argv);
@@ -439,12 +444,14 @@ static void check_haproxy_keys(struct check *check, const struct config_target *
 	if (*target->master_socket == '\0' && *target->reload_command == '\0')
 		check_note(
 		    check, CHECK_WARN, what, "set master_socket",
-		    "neither master_socket nor reload_command: what needs a reload waits for "
-		    "somebody's");
+		    "neither master_socket nor reload_command is set: changes that need a reload "
+		    "wait until somebody reloads HAProxy");
 	if (*target->check_command == '\0')
-		check_note(check, CHECK_WARN, what,
-		           "check_command = haproxy -c -f /etc/haproxy/haproxy.cfg -f {}",
-		           "no check_command: a template's mistake shows at HAProxy's next start");
+		check_note(
+		    check, CHECK_WARN, what,
+		    "check_command = haproxy -c -f /etc/haproxy/haproxy.cfg -f {}",
+		    "no check_command: an error in the template shows only when HAProxy starts "
+		    "again");
 }
 
 void check_targets(struct check *check)

@@ -76,10 +76,11 @@ static struct config *load_as(const char *root, const char *name, const char *fi
 		count = unit_set_environment(&unit, false);
 	config = config_load(file, errors);
 	if (config == NULL && count > 0)
-		strbuf_printf(errors,
-		              "segue check: looked at with the environment of %s.service "
-		              "(Environment=, EnvironmentFile=)\n",
-		              name);
+		strbuf_printf(
+		    errors,
+		    "segue check: looked at with the environment of %s.service (Environment=, "
+		    "EnvironmentFile=)\n",
+		    name);
 	unit_free(&unit);
 	return config;
 }
@@ -124,7 +125,7 @@ static bool become(const struct account *account, const struct unit *unit, struc
 	if (account->uid == geteuid())
 		return true;
 	if (geteuid() != 0)
-		return err_set(err, "only root can look as user %s: sudo segue check --user %s",
+		return err_set(err, "only root can check as user %s: sudo segue check --user %s",
 		               account->name, account->name);
 	return account_become(account, unit, err);
 }
@@ -162,7 +163,7 @@ static char *who_could(const struct check *check, const char *user)
 
 	if (strcmp(other, user) == 0)
 		return xasprintf("give the user %s access to it", user);
-	return xasprintf("run it as root%s%s", *other != '\0' ? " or " : "", other);
+	return xasprintf("run segue check as root%s%s", *other != '\0' ? " or " : "", other);
 }
 
 void check_denied(struct check *check, enum check_grade grade, const char *what, const char *verb,
@@ -194,6 +195,6 @@ void check_unknown(struct check *check)
 
 	if (check->unknown > 0)
 		check_note(check, CHECK_FAIL, "check", fix,
-		           "things above that are not known, as %s may not look at them: %u", user,
+		           "checks above without a result, because %s has no access: %u", user,
 		           check->unknown);
 }

@@ -44,12 +44,12 @@ static void socket_step(struct haproxy_plan *init)
 	init->restart = true;
 	if (socket != NULL) {
 		plan_step(init->plan,
-		          "Let segue move servers. In %s, line %u becomes:", socket->file,
+		          "Allow segue to change servers. In %s, change line %u to:", socket->file,
 		          socket->number);
 		plan_line(init->plan, "%s level admin", socket->line);
 		return;
 	}
-	plan_step(init->plan, "Let segue reach HAProxy. In %s, in the section `global`, add:",
+	plan_step(init->plan, "Allow segue to reach HAProxy. In %s, add to the section `global`:",
 	          init->found.global_file != NULL ? init->found.global_file : init->main_file);
 	plan_line(init->plan, "%s", SOCKET_NEW);
 }
@@ -60,8 +60,7 @@ static void hard_stop_step(struct haproxy_plan *init)
 		return;
 	init->restart = true;
 	plan_step(init->plan,
-	          "An old worker must not keep its clients for days after a reload. In %s, in the "
-	          "section `global`, add:",
+	          "End old workers some time after a reload. In %s, add to the section `global`:",
 	          init->found.global_file != NULL ? init->found.global_file : init->main_file);
 	plan_line(init->plan, "hard-stop-after 1h");
 }
@@ -81,8 +80,9 @@ static void arguments_step(struct haproxy_plan *init)
 
 	if (!init->is_debians) {
 		init->restart = true;
-		plan_step(init->plan, "HAProxy has to be started in master-worker mode, and with "
-		                      "these among its arguments:");
+		plan_step(
+		    init->plan,
+		    "Start HAProxy in master-worker mode, and with these among its arguments:");
 		plan_line(init->plan, "-W -S %s -f %s -f %s", haproxy_plan_master(init),
 		          init->main_file, init->folder);
 		return;
@@ -94,8 +94,7 @@ static void arguments_step(struct haproxy_plan *init)
 	                                debian_has_unit(DEBIAN_UNIT),
 	                                init->folder_known ? NULL : init->folder);
 	plan_step(init->plan,
-	          "HAProxy has to load the folder that segue writes to. In %s, in the place of "
-	          "any other EXTRAOPTS:",
+	          "Make HAProxy load the folder that segue writes to. In %s, replace EXTRAOPTS by:",
 	          init->plan->options->defaults);
 	plan_line(init->plan, "EXTRAOPTS=\"%s\"", line);
 }
@@ -127,9 +126,9 @@ static void restart_step(struct haproxy_plan *init)
 	folder_lines(init, &folders);
 	if (folders.len == 0 && !init->restart)
 		return;
-	plan_step(init->plan, "%s%s%s:", folders.len > 0 ? "Make the folders" : "",
-	          folders.len > 0 && init->restart ? ", and start HAProxy anew" : "",
-	          folders.len == 0 ? "Start HAProxy anew" : "");
+	plan_step(init->plan, "%s%s%s:", folders.len > 0 ? "Create the folders" : "",
+	          folders.len > 0 && init->restart ? ", and restart HAProxy" : "",
+	          folders.len == 0 ? "Restart HAProxy" : "");
 	if (folders.len > 0)
 		plan_line(init->plan, "%s", folders.data);
 	if (init->restart)
@@ -148,10 +147,11 @@ static void old_sections_step(struct haproxy_plan *init)
 
 	if (sections[0] == NULL && sections[1] == NULL)
 		return;
-	plan_step(init->plan,
-	          "Segue's file takes the place of these sections, and listens at their "
-	          "addresses: put a # in front of each of their lines. HAProxy is not to be "
-	          "reloaded now: segue does it with its own file there:");
+	plan_step(
+	    init->plan,
+	    "segue's file replaces these sections and listens at their addresses: put a # in front "
+	    "of each of their lines. Do not reload HAProxy now: segue reloads it when its own file "
+	    "is in place:");
 	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
 		if (sections[i] != NULL && sections[i]->frontend != NULL)
 			old_section_line(init, sections[i]->frontend);
@@ -264,8 +264,10 @@ static void say_found(struct haproxy_plan *init)
 		if (found_section_is_postgres(&found->sections[i]))
 			say_section(init, &found->sections[i]);
 	if (found->rw == NULL && found->ro == NULL)
-		plan_found(init->plan, "no section that leads to PostgreSQL: clients will connect "
-		                       "to 127.0.0.1:5000 (writing) and :5001 (reading)");
+		plan_found(
+		    init->plan,
+		    "no section that leads to PostgreSQL: clients will connect to 127.0.0.1:5000 "
+		    "(writing) and :5001 (reading)");
 }
 
 /* Leaves out the output's own folder: with it, HAProxy would read the file twice. */
@@ -285,8 +287,7 @@ static void ini_kept(struct haproxy_plan *init, const struct found_section *sect
 	if (section->kept.count == 0)
 		return;
 	plan_comment(init->plan,
-	             "Lines of %s that the template does not have. Those that you "
-	             "need belong into it:",
+	             "The template does not have these lines of %s. Add those that you need to it:",
 	             section->name);
 	for (size_t i = 0; i < section->kept.count; i++)
 		plan_ini(init->plan, ";   %.*s", KEPT_MAX, section->kept.items[i]);

@@ -114,8 +114,9 @@ static void choose_primary(struct pgbouncer_plan *init)
 static void say_database(struct pgbouncer_plan *init,
                          const struct pgbouncer_main_database *database)
 {
-	const char *why = "is left alone: it is on another server; if that is of this cluster, "
-	                  "put it into the template";
+	const char *why =
+	    "is left alone: it is on another server; if that belongs to this cluster, add it to "
+	    "the template";
 
 	if (strcmp(database->file, init->output) == 0)
 		return;
@@ -124,8 +125,8 @@ static void say_database(struct pgbouncer_plan *init,
 	else if (host_of(database) == NULL)
 		why = "is left alone: it leads to a PostgreSQL on this machine";
 	else if (!can_be_taken(database))
-		why = "is left alone, and behind in a failover: segue moves databases that have a "
-		      "name of their own";
+		why = "is left alone and does not follow a failover: segue moves only databases "
+		      "listed by name";
 	plan_found(init->plan, "database %s at %s port %s (%s line %u): %s", database->name,
 	           host_of(database) != NULL ? host_of(database) : "a unix socket",
 	           port_of(database), database->file, database->line, why);
@@ -137,16 +138,17 @@ static void say_found(struct pgbouncer_plan *init)
 	           setting(init, "listen_port", PORT),
 	           setting(init, "unix_socket_dir", DEBIAN_SOCKET),
 	           setting(init, "auth_type", "md5"), setting(init, "admin_users", "(none)"));
-	plan_found(init->plan,
-	           "its user is %s: run segue as that one, and its console needs no "
-	           "password",
-	           init->user);
+	plan_found(
+	    init->plan,
+	    "PgBouncer runs as %s: if segue runs as the same user, the console needs no password",
+	    init->user);
 	for (size_t i = 0; i < init->config.include_count; i++)
 		plan_found(init->plan, "%%include %s", init->config.includes[i]);
 	for (size_t i = 0; i < init->config.database_count; i++)
 		say_database(init, &init->config.databases[i]);
 	if (init->config.problem != NULL)
-		plan_found(init->plan, "not read to its end, as PgBouncer would not: %s",
+		plan_found(init->plan,
+		           "not read to its end, and PgBouncer would stop there, too: %s",
 		           init->config.problem);
 }
 
@@ -178,16 +180,17 @@ static void make_template(struct pgbouncer_plan *init)
 		return;
 	}
 	file->path = xasprintf("%s/templates/%s.ini.mustache", dir, cluster);
-	strbuf_printf(&file->text,
-	              "{{!\n"
-	              "  The databases of cluster %s, as %s had them when `segue init` read it. "
-	              "Add one by a line of\n"
-	              "  its own; for readers, see the template pgbouncer.ini.mustache that ships, "
-	              "and segue-templates(7).\n"
-	              "}}\n"
-	              "; Written by segue from {{target.template}}: changes made here are lost.\n"
-	              "[databases]\n{{#primary}}\n",
-	              cluster, init->main_file);
+	strbuf_printf(
+	    &file->text,
+	    "{{!\n"
+	    "  The databases of cluster %s, as %s had them when `segue init` read it. Add one by a "
+	    "line of\n"
+	    "  its own; for readers, see the template pgbouncer.ini.mustache that ships, and "
+	    "segue-templates(7).\n"
+	    "}}\n"
+	    "; Written by segue from {{target.template}}: changes made here are lost.\n"
+	    "[databases]\n{{#primary}}\n",
+	    cluster, init->main_file);
 	for (size_t i = 0; i < init->config.database_count; i++)
 		if (is_ours(init, &init->config.databases[i]))
 			template_entry(init, &init->config.databases[i]);
@@ -212,10 +215,11 @@ static void ini_console(struct pgbouncer_plan *init)
 	auto_free char *folder = first_of(setting(init, "unix_socket_dir", DEBIAN_SOCKET));
 	const char *port = setting(init, "listen_port", PORT);
 
-	plan_comment(init->plan,
-	             "The user pgbouncer needs no password there, and no entry in "
-	             "admin_users, where segue runs as PgBouncer's own user, %s.",
-	             init->user);
+	plan_comment(
+	    init->plan,
+	    "If segue runs as PgBouncer's own user, %s, the user pgbouncer needs no password and "
+	    "no entry in admin_users.",
+	    init->user);
 	init->plan->address =
 	    xasprintf("host=%s port=%s user=pgbouncer dbname=pgbouncer", folder, port);
 	plan_ini(init->plan, "console = %s", init->plan->address);
@@ -232,7 +236,7 @@ static void ini_target(struct pgbouncer_plan *init)
 	plan_ini(init->plan, "template = %s", init->plan->template_file.path);
 	plan_ini(init->plan, "output = %s", init->output);
 	if (init->secret) {
-		plan_comment(init->plan, "There is a password in it.");
+		plan_comment(init->plan, "The output contains a password.");
 		plan_ini(init->plan, "mode = 0640");
 	}
 	ini_console(init);
@@ -269,9 +273,9 @@ static void folder_step(struct pgbouncer_plan *init)
 	folder_lines(init, &lines);
 	if (lines.len == 0 && !file)
 		return;
-	plan_step(init->plan, "Make %s%s%s:", lines.len > 0 ? "the folders" : "",
+	plan_step(init->plan, "Create %s%s%s:", lines.len > 0 ? "the folders" : "",
 	          lines.len > 0 && file ? ", and " : "",
-	          file ? "the file that PgBouncer is to read, empty for now" : "");
+	          file ? "an empty file for PgBouncer to read" : "");
 	strbuf_append(&init->plan->steps, lines.data, lines.len);
 	if (file)
 		plan_line(init->plan, "sudo -u %s touch %s", init->user, init->output);
@@ -310,8 +314,7 @@ static void settings_step(struct pgbouncer_plan *init)
 			continue;
 		if (!said)
 			plan_step(init->plan,
-			          "So that a failover is short, add in %s, in the "
-			          "section [pgbouncer]:",
+			          "To keep a failover short, add to the section [pgbouncer] of %s:",
 			          init->main_file);
 		said = true;
 		plan_line(init->plan, "%s = %s", wanted[i].name, wanted[i].value);
@@ -320,7 +323,7 @@ static void settings_step(struct pgbouncer_plan *init)
 
 static void reload_step(struct pgbouncer_plan *init)
 {
-	plan_step(init->plan, "Let PgBouncer read it:");
+	plan_step(init->plan, "Reload PgBouncer:");
 	plan_line(init->plan, "sudo systemctl reload pgbouncer");
 }
 
@@ -329,10 +332,11 @@ static void last_steps(struct pgbouncer_plan *init)
 	plan_run_step(init->plan, DEBIAN_POOLER_UNIT, init->user);
 	if (init->host == NULL)
 		return;
-	plan_step(init->plan,
-	          "When segue runs, these lines count no more, as those of %s come "
-	          "after them. They can go:",
-	          init->output);
+	plan_step(
+	    init->plan,
+	    "When segue runs, these lines have no effect, because %s is read after them. Remove "
+	    "them:",
+	    init->output);
 	for (size_t i = 0; i < init->config.database_count; i++) {
 		const struct pgbouncer_main_database *database = &init->config.databases[i];
 

@@ -69,7 +69,7 @@ static char *keep_old(const char *path, struct err *err)
 			return NULL;
 		}
 	}
-	err_set(err, "%s: there are %d kept ones: remove some", path, BACKUPS_MAX);
+	err_set(err, "%s: there are %d kept copies of it: remove some", path, BACKUPS_MAX);
 	return NULL;
 }
 
@@ -143,10 +143,11 @@ static bool choose_cluster(const struct config *config, struct init_options *opt
 	for (size_t i = 0; i < config->cluster_count; i++)
 		strbuf_printf(&names, "%s%s", i > 0 ? ", " : "", config->clusters[i].name);
 	if (config->cluster_count != 1)
-		return err_set(err,
-		               "%s has the clusters %s: --cluster says which of them this proxy "
-		               "follows, or the name of a new one",
-		               config->file, names.data);
+		return err_set(
+		    err,
+		    "%s has the clusters %s: --cluster has to name the one that this proxy "
+		    "follows, or a new one",
+		    config->file, names.data);
 	options->cluster = config->clusters[0].name;
 	return true;
 }
@@ -206,14 +207,15 @@ static bool append_makes_both(const struct init_plan *plan)
  * HAProxy's group. The two units conflict (Conflicts=), so only one may be enabled. */
 static void append_both_steps(struct init_plan *plan)
 {
-	plan_step(plan, "One segue drives both proxies, as PgBouncer's user and in HAProxy's "
-	                "group. Into the editor that the first line opens go the others:");
+	plan_step(
+	    plan,
+	    "One segue drives both proxies, as PgBouncer's user and in HAProxy's group. The first "
+	    "line opens an editor; type the other lines there:");
 	plan_line(plan, "sudo systemctl edit " DEBIAN_POOLER_UNIT);
 	plan_line(plan, "[Service]");
 	plan_line(plan, "SupplementaryGroups=haproxy");
 	plan_line(plan, "MemoryDenyWriteExecute=no");
-	plan_step(plan, "Let that unit start with the machine, and not the other, which its start "
-	                "ends:");
+	plan_step(plan, "Enable that unit and disable the other one; systemd does not run both:");
 	plan_line(plan, "sudo systemctl disable " DEBIAN_UNIT);
 	plan_line(plan, "sudo systemctl enable " DEBIAN_POOLER_UNIT);
 }
@@ -380,7 +382,7 @@ static void begin_path(struct init_plan *plan, bool patroni)
 		plan_fill_in(plan, "path", "/NAMESPACE/SCOPE, as patroni.yml has them", example);
 	else
 		plan_fill_in(plan, "path",
-		             "where your ZooKeeper names the primary, PATH/master is watched",
+		             "where ZooKeeper names the primary; segue watches PATH/master",
 		             example);
 }
 
@@ -394,14 +396,16 @@ static void begin_cluster(struct init_plan *plan, const char *source,
 		return;
 	plan_ini(plan, "\n[cluster %s]", options->cluster);
 	if (cluster->patroni) {
-		plan_comment(plan, "%s asks Patroni's REST API, so Patroni is the store's author.",
-		             source);
+		plan_comment(
+		    plan, "%s asks Patroni's REST API, so Patroni names the primary in ZooKeeper.",
+		    source);
 		plan_ini(plan, "layout = patroni");
 	}
 	begin_path(plan, cluster->patroni);
-	plan_comment(plan, "Each server is asked, too, whether it is the primary, with this and "
-	                   "its address. Without such a role segue believes the store, and "
-	                   "warns.");
+	plan_comment(
+	    plan,
+	    "segue also asks each PostgreSQL server whether it is the primary, with this and its "
+	    "address. Without this role segue trusts ZooKeeper, and warns.");
 	plan_ini(plan, "verify_conninfo = user=segue dbname=postgres");
 }
 
@@ -409,17 +413,16 @@ void plan_begin(struct init_plan *plan, const char *proxy, const char *source,
                 const struct plan_cluster *cluster)
 {
 	if (plan->options->beside != NULL) {
-		plan_comment(plan, "Added by `segue init %s`, which has read %s.", proxy, source);
+		plan_comment(plan, "Added by `segue init %s` from %s.", proxy, source);
 		if (plan->options->zookeeper != NULL)
-			plan_found(plan, "[zookeeper] of %s, which counts, and not --zookeeper",
+			plan_found(plan, "--zookeeper is ignored: [zookeeper] of %s is used",
 			           plan->ini.path);
 		begin_cluster(plan, source, cluster);
 		return;
 	}
 	plan_comment(plan,
-	             "Written by `segue init %s`, which has read %s. Every other key keeps its "
-	             "default: segue.ini(5) has them all. What is wrong or missing: `segue "
-	             "check`.",
+	             "Written by `segue init %s` from %s. All other keys have their defaults, see "
+	             "segue.ini(5). `segue check` finds what is wrong or missing.",
 	             proxy, source);
 	begin_zookeeper(plan);
 	begin_cluster(plan, source, cluster);
@@ -442,10 +445,10 @@ static void znode_step(struct init_plan *plan, const struct plan_cluster *cluste
 	const char *path = options->path != NULL ? options->path : "PATH";
 
 	plan_step(plan,
-	          "Tell ZooKeeper who is primary, where nothing does so yet: by `segue publish` "
-	          "beside each PostgreSQL server (segue(1)), or by hand%s:",
+	          "If nothing writes the primary to ZooKeeper yet: run `segue publish` beside each "
+	          "PostgreSQL server (segue(1)), or create the znode by hand%s:",
 	          options->zookeeper == NULL || options->path == NULL
-	              ? ", with what you have filled in; a parent of PATH has to be made first"
+	              ? ", with what you have filled in, and its parents first"
 	              : "");
 	parents_lines(plan, zk, path);
 	plan_line(plan,
@@ -463,8 +466,10 @@ void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster
 	if (plan->options->beside != NULL &&
 	    append_has_cluster(plan->options->beside, plan->options->cluster))
 		return; /* they were done when the cluster was added */
-	plan_step(plan, "Let segue ask the PostgreSQL servers who is primary. On the primary, and "
-	                "in pg_hba.conf of each, with the address of this machine:");
+	plan_step(
+	    plan,
+	    "Allow segue to ask the PostgreSQL servers which one is the primary. Run on the "
+	    "primary, and add to pg_hba.conf of each server, with the address of this machine:");
 	plan_line(plan, "CREATE ROLE segue LOGIN;");
 	plan_line(plan, "host  postgres  segue  THIS-MACHINE/32  trust");
 	if (!cluster->patroni)
@@ -490,9 +495,9 @@ void plan_run_step(struct init_plan *plan, const char *unit, const char *user)
 		unit = DEBIAN_POOLER_UNIT;
 		append_both_steps(plan);
 	}
-	plan_step(plan, "Look, then run%s%s%s:", somebody ? ", as " : "", somebody ? user : "",
-	          plan->options->beside != NULL && !packaged ? ", instead of the one that runs"
-	                                                     : "");
+	plan_step(
+	    plan, "Check, then run segue%s%s%s:", somebody ? ", as " : "", somebody ? user : "",
+	    plan->options->beside != NULL && !packaged ? ", in place of the one that runs" : "");
 	plan_line(plan, "sudo %ssegue check%s", as, option);
 	plan_line(plan, "sudo %ssegue render%s %s", as, option, plan->options->target);
 	if (!packaged)

@@ -73,8 +73,9 @@ Test(check_rendered, check_command_is_run_and_its_words_are_shown)
 	               lab_printf(lab, "%s\tfrobnicate 1\n", template_text));
 	printed = check(lab, lab_zk_hosts(zk), target(lab, haproxy, "a", "127.0.0.1", port), &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
-	expect_line(printed,
-	            "FAIL  haproxy/a: check_command, on the rendered text: haproxy exited ");
+	expect_line(
+	    printed,
+	    "FAIL  haproxy/a: check_command does not accept the rendered text: haproxy exited ");
 	expect_line(printed, "unknown keyword 'frobnicate'");
 	cr_expect_eq(rmdir(lab_haproxy_conf_dir(haproxy)), 0, "a probe was left behind");
 	lab_destroy(lab);
@@ -204,7 +205,7 @@ Test(check_rendered, a_chroot_that_does_not_exist_is_said_in_words)
 
 	printed = check(lab, wrong, "[cluster a]\npath = /segue/a\n", &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
-	expect_line(printed, "FAIL  zookeeper: the store has no znode /prdo, ");
+	expect_line(printed, "FAIL  zookeeper: ZooKeeper has no znode /prdo, ");
 	lab_zk_set(zk, "/prdo", "", 0);
 	printed = check(lab, wrong, "[cluster a]\npath = /segue/a\n", &code);
 	cr_expect_eq(code, CMD_OK, "%s", printed);
