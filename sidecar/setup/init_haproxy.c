@@ -26,8 +26,6 @@ struct haproxy_plan {
 /* The steps that are left to the user: lines for HAProxy's own files, which segue never changes,
  * and commands. In this order clients notice nothing. */
 
-#define SOCKET_NEW "stats socket /run/haproxy/admin.sock mode 660 level admin"
-
 /* The path of HAProxy's master socket, present or to be made. */
 static const char *haproxy_plan_master(const struct haproxy_plan *init)
 {
@@ -35,63 +33,53 @@ static const char *haproxy_plan_master(const struct haproxy_plan *init)
 	                                                              : DEBIAN_MASTER_SOCKET;
 }
 
-static void socket_step(struct haproxy_plan *init)
+static void global_steps(struct haproxy_plan *init)
 {
 	const struct found_socket *socket = haproxy_survey_socket(&init->found);
+	const char *file =
+	    init->found.global_file != NULL ? init->found.global_file : init->main_file;
 
-	if (socket != NULL && socket->admin)
-		return;
-	init->restart = true;
-	if (socket != NULL) {
+	init->restart = socket == NULL || !socket->admin || !init->found.has_hard_stop;
+	if (socket == NULL) {
+		plan_step(
+		    init->plan,
+		    "Allow segue to reach HAProxy. In %s, add to the section `global`:", file);
+		plan_line(init->plan, "stats socket /run/haproxy/admin.sock mode 660 level admin");
+	} else if (!socket->admin) {
 		plan_step(init->plan,
 		          "Allow segue to change servers. In %s, change line %u to:", socket->file,
 		          socket->number);
 		plan_line(init->plan, "%s level admin", socket->line);
-		return;
 	}
-	plan_step(init->plan, "Allow segue to reach HAProxy. In %s, add to the section `global`:",
-	          init->found.global_file != NULL ? init->found.global_file : init->main_file);
-	plan_line(init->plan, "%s", SOCKET_NEW);
-}
-
-static void hard_stop_step(struct haproxy_plan *init)
-{
 	if (init->found.has_hard_stop)
 		return;
-	init->restart = true;
-	plan_step(init->plan,
-	          "End old workers some time after a reload. In %s, add to the section `global`:",
-	          init->found.global_file != NULL ? init->found.global_file : init->main_file);
+	plan_step(
+	    init->plan,
+	    "End old workers some time after a reload. In %s, add to the section `global`:", file);
 	plan_line(init->plan, "hard-stop-after 1h");
 }
 
-/* True if the master socket is closed to segue: by default only root may use it, but the unit of
- * segue's package runs as user segue, in the group of Debian's HAProxy. */
-static bool is_master_closed(const struct haproxy_plan *init)
-{
-	return init->debian.master_socket != NULL && !debian_master_is_open(&init->debian) &&
-	       debian_has_unit(DEBIAN_UNIT);
-}
-
+/* By default only root may use the master socket, but the unit of segue's package runs as user
+ * segue, in the group of Debian's HAProxy. */
 static void arguments_step(struct haproxy_plan *init)
 {
 	const struct debian_haproxy *debian = &init->debian;
+	const bool packaged = debian_has_unit(DEBIAN_UNIT);
 	auto_free char *line = NULL;
 
+	if (init->is_debians && init->folder_known && debian->master_socket != NULL &&
+	    (!packaged || debian_master_is_open(debian)))
+		return;
+	init->restart = true;
 	if (!init->is_debians) {
-		init->restart = true;
-		plan_step(
-		    init->plan,
-		    "Start HAProxy in master-worker mode, and with these among its arguments:");
+		plan_step(init->plan,
+		          "Start HAProxy in master-worker mode, and with these among its "
+		          "arguments:");
 		plan_line(init->plan, "-W -S %s -f %s -f %s", haproxy_plan_master(init),
 		          init->main_file, init->folder);
 		return;
 	}
-	if (init->folder_known && debian->master_socket != NULL && !is_master_closed(init))
-		return;
-	init->restart = true;
-	line = debian_haproxy_arguments(debian, haproxy_plan_master(init),
-	                                debian_has_unit(DEBIAN_UNIT),
+	line = debian_haproxy_arguments(debian, haproxy_plan_master(init), packaged,
 	                                init->folder_known ? NULL : init->folder);
 	plan_step(init->plan,
 	          "Make HAProxy load the folder that segue writes to. In %s, replace EXTRAOPTS by:",
@@ -137,8 +125,10 @@ static void restart_step(struct haproxy_plan *init)
 
 static void old_section_line(struct haproxy_plan *init, const struct found_section *section)
 {
-	plan_line(init->plan, "%s %s, in %s (lines %u to %u, as it was read)", section->keyword,
-	          section->name, section->file, section->first, section->last);
+	if (section != NULL)
+		plan_line(init->plan, "%s %s, in %s (lines %u to %u, as it was read)",
+		          section->keyword, section->name, section->file, section->first,
+		          section->last);
 }
 
 static void old_sections_step(struct haproxy_plan *init)
@@ -147,32 +137,14 @@ static void old_sections_step(struct haproxy_plan *init)
 
 	if (sections[0] == NULL && sections[1] == NULL)
 		return;
-	plan_step(
-	    init->plan,
-	    "segue's file replaces these sections and listens at their addresses: put a # in front "
-	    "of each of their lines. Do not reload HAProxy now: segue reloads it when its own file "
-	    "is in place:");
+	plan_step(init->plan,
+	          "segue's file replaces these sections and listens at their addresses: put a # in "
+	          "front of each of their lines. Do not reload HAProxy now: segue reloads it when "
+	          "its own file is in place:");
 	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
-		if (sections[i] != NULL && sections[i]->frontend != NULL)
-			old_section_line(init, sections[i]->frontend);
-		if (sections[i] != NULL)
-			old_section_line(init, sections[i]);
+		old_section_line(init, sections[i] != NULL ? sections[i]->frontend : NULL);
+		old_section_line(init, sections[i]);
 	}
-}
-
-static void haproxy_plan_last_steps(struct haproxy_plan *init)
-{
-	old_sections_step(init);
-	plan_run_step(init->plan, DEBIAN_UNIT, NULL);
-}
-
-/* The steps before plan_store_steps(); haproxy_plan_last_steps() adds those after it. */
-static void haproxy_plan_first_steps(struct haproxy_plan *init)
-{
-	socket_step(init);
-	hard_stop_step(init);
-	arguments_step(init);
-	restart_step(init);
 }
 
 #define FILE_MAX  ((size_t)4 * 1024 * 1024) /* bytes of one HAProxy file */
@@ -181,29 +153,29 @@ static void haproxy_plan_first_steps(struct haproxy_plan *init)
 
 static bool is_folder(const char *path)
 {
-	struct string_list files = {.count = 0};
-	bool folder;
+	auto_string_list struct string_list files = {.count = 0};
 
 	haproxy_files_expand(path, &files);
-	folder = files.count != 1 || strcmp(files.items[0], path) != 0;
-	string_list_free(&files);
-	return folder;
+	return files.count != 1 || strcmp(files.items[0], path) != 0;
 }
 
+/* The first folder that HAProxy loads, otherwise conf.d beside the main file. */
 static void choose_folder(struct haproxy_plan *init)
 {
+	const struct string_list *loaded = &init->debian.files;
 	const char *slash = strrchr(init->main_file, '/');
 
-	for (size_t i = 0; init->is_debians && i < init->debian.files.count; i++)
-		if (is_folder(init->debian.files.items[i])) {
-			init->folder = xstrdup(init->debian.files.items[i]);
+	init->folder = xasprintf("%.*s/conf.d", (int)(slash - init->main_file), init->main_file);
+	for (size_t i = 0; init->is_debians && i < loaded->count; i++) {
+		if (is_folder(loaded->items[i])) {
+			free(init->folder);
+			init->folder = xstrdup(loaded->items[i]);
 			init->folder_known = true;
 			return;
 		}
-	init->folder = xasprintf("%.*s/conf.d", (int)(slash - init->main_file), init->main_file);
-	for (size_t i = 0; init->is_debians && i < init->debian.files.count; i++)
 		init->folder_known =
-		    init->folder_known || strcmp(init->debian.files.items[i], init->folder) == 0;
+		    init->folder_known || strcmp(loaded->items[i], init->folder) == 0;
+	}
 }
 
 static bool read_files(struct haproxy_plan *init, struct err *err)
@@ -284,7 +256,7 @@ static void ini_check_command(struct haproxy_plan *init)
 
 static void ini_kept(struct haproxy_plan *init, const struct found_section *section)
 {
-	if (section->kept.count == 0)
+	if (section == NULL || section->kept.count == 0)
 		return;
 	plan_comment(init->plan,
 	             "The template does not have these lines of %s. Add those that you need to it:",
@@ -341,10 +313,8 @@ static void ini_target(struct haproxy_plan *init)
 	for (size_t i = 0; i < 2; i++) {
 		const struct found_section *section = i == 0 ? rw : ro;
 
-		if (section != NULL && section->frontend != NULL)
-			ini_kept(init, section->frontend);
-		if (section != NULL)
-			ini_kept(init, section);
+		ini_kept(init, section != NULL ? section->frontend : NULL);
+		ini_kept(init, section);
 	}
 }
 
@@ -375,9 +345,12 @@ static void make_plan(struct haproxy_plan *init)
 	say_found(init);
 	plan_begin(init->plan, "haproxy", init->main_file, &cluster);
 	ini_target(init);
-	haproxy_plan_first_steps(init);
+	global_steps(init);
+	arguments_step(init);
+	restart_step(init);
 	plan_store_steps(init->plan, &cluster);
-	haproxy_plan_last_steps(init);
+	old_sections_step(init);
+	plan_run_step(init->plan, DEBIAN_UNIT, NULL);
 }
 
 bool init_haproxy(const struct init_options *options, struct init_plan *plan, struct err *err)
