@@ -140,7 +140,7 @@ void check_databases(struct check *check);
 void check_rendered(struct check *check);
 
 /* Notes that the primary of the target's cluster is an address where the target's proxy itself
- * listens. `whose` says which primary: "that the store names". */
+ * listens. `whose` says which primary: "that ZooKeeper names". */
 void check_note_own(struct check *check, const struct config_target *target, const char *whose,
                     const char *address, uint16_t port);
 

@@ -134,34 +134,6 @@ static void note_not_loaded(struct check *check, const struct config_target *tar
 		           target->socket, pid, target->output);
 }
 
-static void check_outputs(struct check *check, const struct config_target *first,
-                          const struct string_list *arguments, int64_t pid)
-{
-	auto_free char *starter = xasprintf("/proc/%" PRId64, haproxy_starter(pid));
-	struct stat st;
-	bool known = stat(starter, &st) == 0;
-
-	for (size_t i = 0; i < check->config->target_count; i++) {
-		const struct config_target *target = &check->config->targets[i];
-
-		if (target->kind != CONFIG_TARGET_HAPROXY ||
-		    strcmp(target->socket, first->socket) != 0)
-			continue;
-		if (!haproxy_started_loads(arguments, target->output))
-			note_not_loaded(check, target, arguments, pid);
-		if (known)
-			check_reader(check, target, "HAProxy", st.st_uid);
-	}
-}
-
-static bool is_among(const struct string_list *arguments, const char *file)
-{
-	for (size_t i = 0; i < arguments->count; i++)
-		if (haproxy_started_same_file(arguments->items[i], file))
-			return true;
-	return false;
-}
-
 static void note_next_start(struct check *check, const struct config_target *target,
                             const struct debian_haproxy *debian)
 {
@@ -194,22 +166,33 @@ static void note_next_start(struct check *check, const struct config_target *tar
 		           master);
 }
 
-/* Checks the arguments of HAProxy's next start, if Debian's unit has started this one. */
-static void check_next_start(struct check *check, const struct config_target *first,
-                             const struct string_list *arguments)
+/* Checks that HAProxy loads the outputs of all targets of this socket and, if Debian's unit has
+ * started it, that it will do so at its next start. */
+static void check_outputs(struct check *check, const struct config_target *first,
+                          const struct string_list *arguments, int64_t pid)
 {
+	auto_free char *starter = xasprintf("/proc/%" PRId64, haproxy_starter(pid));
+	struct stat st;
+	bool known = stat(starter, &st) == 0, debians = false;
 	struct debian_haproxy debian;
 	struct err ignored; /* then HAProxy would not start, and systemd reports it */
-	bool its = debian_haproxy_load(DEBIAN_DEFAULTS, &debian, &ignored) && debian.there &&
-	           is_among(arguments, debian.config);
 
-	for (size_t i = 0; its && i < check->config->target_count; i++) {
+	if (debian_haproxy_load(DEBIAN_DEFAULTS, &debian, &ignored) && debian.there)
+		for (size_t i = 0; i < arguments->count; i++)
+			debians = debians ||
+			          haproxy_started_same_file(arguments->items[i], debian.config);
+	for (size_t i = 0; i < check->config->target_count; i++) {
 		const struct config_target *target = &check->config->targets[i];
 
-		if (target->kind == CONFIG_TARGET_HAPROXY &&
-		    strcmp(target->socket, first->socket) == 0 &&
-		    haproxy_started_loads(arguments, target->output))
+		if (target->kind != CONFIG_TARGET_HAPROXY ||
+		    strcmp(target->socket, first->socket) != 0)
+			continue;
+		if (!haproxy_started_loads(arguments, target->output))
+			note_not_loaded(check, target, arguments, pid);
+		else if (debians)
 			note_next_start(check, target, &debian);
+		if (known)
+			check_reader(check, target, "HAProxy", st.st_uid);
 	}
 	debian_haproxy_free(&debian);
 }
@@ -265,10 +248,8 @@ static void check_settings(struct check *check, const struct config_target *targ
 		           "HAProxy's own files are not known and not checked");
 		return;
 	}
-	if (how == HAPROXY_STARTED_PROCESS) {
+	if (how == HAPROXY_STARTED_PROCESS)
 		check_outputs(check, target, &arguments, pid);
-		check_next_start(check, target, &arguments);
-	}
 	for (size_t i = 0; i < arguments.count; i++)
 		if (is_folder(arguments.items[i]) && access(arguments.items[i], R_OK) != 0 &&
 		    errno == EACCES)

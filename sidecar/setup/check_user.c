@@ -135,6 +135,7 @@ char *check_become(struct check *check, const char *user, struct unit *unit, str
 	const bool standard = strcmp(check->config->file, CONFIG_DEFAULT_FILE) == 0;
 	struct account *account = NULL;
 	char *as = NULL;
+	bool its;
 
 	check->unit = standard && check_find_unit("", check->config, unit) ? unit : NULL;
 	if (user == NULL && (geteuid() != 0 || check->unit == NULL || *unit->user == '\0')) {
@@ -144,11 +145,10 @@ char *check_become(struct check *check, const char *user, struct unit *unit, str
 		    geteuid() != 0 && check->unit != NULL && strcmp(check->unit->user, me) != 0;
 		return xasprintf("user %s", me);
 	}
-	account =
-	    is_units(check->unit, user) ? account_of_unit(unit, err) : account_find(user, err);
-	if (account != NULL && become(account, is_units(check->unit, user) ? unit : NULL, err))
-		as = is_units(check->unit, user)
-		         ? xasprintf("user %s, as %s.service runs", account->name, unit->name)
+	its = is_units(check->unit, user);
+	account = its ? account_of_unit(unit, err) : account_find(user, err);
+	if (account != NULL && become(account, its ? unit : NULL, err))
+		as = its ? xasprintf("user %s, as %s.service runs", account->name, unit->name)
 		         : xasprintf("user %s", account->name);
 	account_free(account);
 	return as;

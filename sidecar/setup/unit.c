@@ -280,29 +280,23 @@ static bool take_file(struct unit *unit, const char *path)
 	return true;
 }
 
-struct drop_in {
-	char *path;
-	size_t rank; /* index of its folder in `folders` */
-};
-
-static const char *name_of(const struct drop_in *drop_in)
-{
-	return strrchr(drop_in->path, '/');
-}
-
 static int by_name(const void *a, const void *b)
 {
-	const struct drop_in *left = a, *right = b;
-	int names = strcmp(name_of(left), name_of(right));
+	return strcmp(strrchr(*(char *const *)a, '/'), strrchr(*(char *const *)b, '/'));
+}
 
-	return names != 0 ? names : (left->rank > right->rank) - (left->rank < right->rank);
+static bool has_name(const struct string_list *paths, const char *name)
+{
+	for (size_t i = 0; i < paths->count; i++)
+		if (strcmp(strrchr(paths->items[i], '/'), name) == 0)
+			return true;
+	return false;
 }
 
 /* If two drop-ins have the same name, the one in the first folder counts. */
 static void take_drop_ins(struct unit *unit, const char *root)
 {
-	struct drop_in *all = NULL;
-	size_t count = 0;
+	auto_string_list struct string_list paths = {.count = 0};
 
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
 		auto_free char *pattern =
@@ -311,20 +305,15 @@ static void take_drop_ins(struct unit *unit, const char *root)
 
 		if (glob(pattern, 0, NULL, &found) != 0)
 			continue;
-		all = xreallocarray(all, count + found.gl_pathc, sizeof(*all));
-		for (size_t j = 0; j < found.gl_pathc; j++)
-			all[count++] =
-			    (struct drop_in){.path = xstrdup(found.gl_pathv[j]), .rank = i};
+		for (size_t k = 0; k < found.gl_pathc; k++)
+			if (!has_name(&paths, strrchr(found.gl_pathv[k], '/')))
+				string_list_add(&paths, xstrdup(found.gl_pathv[k]));
 		globfree(&found);
 	}
-	if (count > 0)
-		qsort(all, count, sizeof(*all), by_name);
-	for (size_t i = 0; i < count; i++)
-		if (i == 0 || strcmp(name_of(&all[i]), name_of(&all[i - 1])) != 0)
-			(void)take_file(unit, all[i].path);
-	for (size_t i = 0; i < count; i++)
-		free(all[i].path);
-	free(all);
+	if (paths.count > 0)
+		qsort(paths.items, paths.count, sizeof(*paths.items), by_name);
+	for (size_t i = 0; i < paths.count; i++)
+		(void)take_file(unit, paths.items[i]);
 }
 
 bool unit_load(const char *root, const char *name, struct unit *out)

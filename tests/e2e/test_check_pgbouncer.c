@@ -191,7 +191,7 @@ Test(check_pgbouncer, an_output_that_pgbouncers_user_could_not_read)
 	if (geteuid() == 0) /* PgBouncer runs as postgres */
 		expect_line(printed, lab_printf(lab,
 		                                "FAIL  pgbouncer/p: %s, mode 0600, uid 0, gid 0: "
-		                                "PgBouncer runs as postgres, and cannot read it: ",
+		                                "PgBouncer runs as postgres and cannot read it: ",
 		                                lab_pgbouncer_databases_file(bouncer)));
 	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer),
 	                "mode = 0600\nowner = postgres\n", &code);

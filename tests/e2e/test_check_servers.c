@@ -135,7 +135,7 @@ Test(check_servers, each_is_asked_and_what_it_means_is_said, .timeout = 120)
 	lab_process_kill(lab_pg_process(t.pg, 0));
 	lab_process_freeze(lab_pg_process(t.pg, 1));
 	printed = check("verify_timeout = 200ms");
-	expect_line(printed, "primary: refused, Connection refused: three in a row");
+	expect_line(printed, "primary: refused, Connection refused: three such failures in a row");
 	expect_line(printed, "standby: timed out, no connection within 200 ms: ");
 	lab_destroy(t.lab);
 }
