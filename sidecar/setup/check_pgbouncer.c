@@ -98,13 +98,14 @@ static const char *console_fix(const struct err *err)
  * bystander says nothing about segue. */
 static void note_refused(struct pooler *pooler, const struct err *err)
 {
+	struct check *check = pooler->check;
 	auto_free char *thing = xasprintf("PgBouncer's console (%s)", err->message);
 
-	if (pooler->check->bystander)
-		check_denied(pooler->check, CHECK_FAIL, pooler->check->what, "ask", thing);
+	if (check->bystander)
+		check_denied(check, CHECK_FAIL, check->what, "ask", thing);
 	else
 		check_fail(
-		    pooler->check, console_fix(err), "%s%s",
+		    check, console_fix(err), "%s%s",
 		    strncmp(err->message, "console: ", 9) == 0 ? "" : "console: ", err->message);
 }
 
@@ -174,26 +175,27 @@ static bool is_unrendered(const char *output)
  * it. */
 static void note_unread(const struct pooler *pooler, const char *main_file, const char *problem)
 {
-	auto_free char *fix = xasprintf("let %s read it", pooler->check->as);
+	struct check *check = pooler->check;
+	auto_free char *fix = xasprintf("let %s read it", check->as);
 	struct err err;
 
 	if (*main_file == '/' && !next_start_reads(&pooler->config, main_file, &err))
-		check_fail(pooler->check,
+		check_fail(check,
 		           "until it can read that file, PgBouncer follows no failover and does "
 		           "not start again",
 		           "%s", err.message);
 	else if (pooler->unrendered)
-		check_warn(pooler->check, "check it yourself",
+		check_warn(check, "check it yourself",
 		           "cannot check that pgbouncer.ini has %%include %s: %s",
 		           pooler->target->output, problem);
 	else if (access(main_file, F_OK) == 0)
-		check_warn(pooler->check, fix, "cannot check whether PgBouncer would load it: %s",
-		           problem);
+		check_warn(check, fix, "cannot check whether PgBouncer would load it: %s", problem);
 }
 
 /* Reads pgbouncer.ini as a RELOAD would. False if it cannot be read here. */
 static bool check_main(struct pooler *pooler, const char *main_file)
 {
+	struct check *check = pooler->check;
 	const struct pgbouncer_reading reading = {.minor = pooler->minor,
 	                                          .config = &pooler->config,
 	                                          .output = pooler->target->output,
@@ -204,8 +206,7 @@ static bool check_main(struct pooler *pooler, const char *main_file)
 	struct err err;
 
 	if (main_file == NULL ||
-	    (pooler->check->bystander &&
-	     !check_may_read(pooler->check, CHECK_WARN, pooler->check->what, main_file)))
+	    (check->bystander && !check_may_read(check, CHECK_WARN, check->what, main_file)))
 		return false;
 	if (*main_file != '/')
 		err_set(&err, "%s, where PgBouncer was started", main_file);
@@ -215,7 +216,7 @@ static bool check_main(struct pooler *pooler, const char *main_file)
 	}
 	if (pooler->main.problem != NULL)
 		check_fail(
-		    pooler->check, "correct it, then systemctl reload pgbouncer",
+		    check, "correct it, then systemctl reload pgbouncer",
 		    "a RELOAD would reset settings and drop databases, so segue sends none: %s",
 		    pooler->main.problem);
 	return true;
@@ -226,6 +227,7 @@ static bool check_main(struct pooler *pooler, const char *main_file)
  * log in after its next start? */
 static void check_next(const struct pooler *pooler, const char *main_file)
 {
+	struct check *check = pooler->check;
 	const char *output = pooler->target->output;
 	auto_free char *fix = xasprintf(PGBOUNCER_NOT_INCLUDED_CURE, output);
 	auto_string_list struct string_list differs = {.count = 0};
@@ -233,34 +235,35 @@ static void check_next(const struct pooler *pooler, const char *main_file)
 	bool some;
 
 	if (!pgbouncer_main_obeys(&pooler->main, output, &err))
-		check_fail(pooler->check, "systemctl reload pgbouncer", "%s", err.message);
+		check_fail(check, "systemctl reload pgbouncer", "%s", err.message);
 	if (pgbouncer_main_leaves_out(&pooler->main))
-		check_fail(pooler->check, fix, PGBOUNCER_NOT_INCLUDED, main_file, output);
+		check_fail(check, fix, PGBOUNCER_NOT_INCLUDED, main_file, output);
 	if (!next_start_lets_in(&pooler->config, &pooler->main, &some, &err))
-		check_note(pooler->check, some ? CHECK_WARN : CHECK_FAIL, pooler->check->what, NULL,
-		           "%s", err.message);
+		check_note(check, some ? CHECK_WARN : CHECK_FAIL, check->what, NULL, "%s",
+		           err.message);
 	next_start_differs(&pooler->config, &pooler->main, false, &differs);
-	check_note_all(pooler->check, CHECK_WARN, pooler->check->what, NULL, "", &differs);
+	check_note_all(check, CHECK_WARN, check->what, NULL, "", &differs);
 }
 
 static void check_settings(const struct pooler *pooler)
 {
+	struct check *check = pooler->check;
 	const struct config_target *target = pooler->target;
-	const struct pgbouncer_lint lint = {
-	    .config = &pooler->config,
-	    .databases = &pooler->databases,
-	    .users = &pooler->users,
-	    .ini = pooler->ini,
-	    .output = target->output,
-	    .main = pooler->has_main ? &pooler->main : NULL,
-	    .topology = &pooler->check->topologies[target->cluster_index],
-	    .unrendered = pooler->unrendered,
-	    .console = target->console,
-	    .hold_timeout_ms = check_hold_ms(pooler->check, target->cluster_index)};
+	const struct pgbouncer_lint lint = {.config = &pooler->config,
+	                                    .databases = &pooler->databases,
+	                                    .users = &pooler->users,
+	                                    .ini = pooler->ini,
+	                                    .output = target->output,
+	                                    .main = pooler->has_main ? &pooler->main : NULL,
+	                                    .topology = &check->topologies[target->cluster_index],
+	                                    .unrendered = pooler->unrendered,
+	                                    .console = target->console,
+	                                    .hold_timeout_ms =
+	                                        check_hold_ms(check, target->cluster_index)};
 	auto_string_list struct string_list findings = {.count = 0};
 
 	pgbouncer_lint(&lint, &findings);
-	check_note_all(pooler->check, CHECK_WARN, pooler->check->what, NULL, "", &findings);
+	check_note_all(check, CHECK_WARN, check->what, NULL, "", &findings);
 }
 
 /* The owner of PgBouncer's unix socket is the user that PgBouncer runs as. If PgBouncer is on

@@ -12,7 +12,7 @@
 
 bool found_section_is_postgres(const struct found_section *section)
 {
-	if (!haproxy_section_is_backend(section->kind) || section->server_count == 0 ||
+	if (!haproxy_section_is_backend(section->kind) || section->servers.count == 0 ||
 	    (section->mode != NULL && strcmp(section->mode, "tcp") != 0))
 		return false;
 	return section->pgsql_check || section->patroni || section->postgres_port;
@@ -33,7 +33,6 @@ static const struct found_section *frontend_of(const struct haproxy_survey *foun
 
 void haproxy_survey_judge(struct haproxy_survey *found)
 {
-	found->rw = found->ro = NULL;
 	for (size_t i = 0; i < found->section_count; i++) {
 		struct found_section *section = &found->sections[i];
 		struct found_section **place;
@@ -159,14 +158,6 @@ static bool is_for_readers(const char *name)
 	return false;
 }
 
-static void inherit(const struct found_section *from, struct found_section *section)
-{
-	set(&section->mode, from->mode);
-	set(&section->idle, from->idle);
-	set(&section->default_backend, from->default_backend);
-	section->patroni = from->patroni;
-}
-
 static void start_section(struct reader *reader)
 {
 	const struct haproxy_section *read = &reader->lines.section;
@@ -177,6 +168,7 @@ static void start_section(struct reader *reader)
 	                                .last = read->line,
 	                                .reads = is_for_readers(read->name.data),
 	                                .bind = STRBUF_INIT};
+	const struct found_section *from = NULL;
 	size_t seen = 0;
 
 	if (read->kind == HAPROXY_SECTION_GLOBAL && found->global_file == NULL)
@@ -187,7 +179,13 @@ static void start_section(struct reader *reader)
 	section.file = xstrdup(reader->file);
 	for (size_t i = 0; i < found->section_count; i++)
 		if (found->sections[i].kind == HAPROXY_SECTION_DEFAULTS && ++seen == read->defaults)
-			inherit(&found->sections[i], &section);
+			from = &found->sections[i];
+	if (from != NULL) {
+		set(&section.mode, from->mode);
+		set(&section.idle, from->idle);
+		set(&section.default_backend, from->default_backend);
+		section.patroni = from->patroni;
+	}
 	found->sections =
 	    xreallocarray(found->sections, found->section_count + 1, sizeof(*found->sections));
 	found->sections[found->section_count++] = section;
@@ -199,10 +197,7 @@ static void take_server(struct reader *reader, struct found_section *section)
 	const char *address = word(reader, 2), *colon = strrchr(address, ':');
 	long port = colon != NULL ? strtol(colon + 1, NULL, 10) : 0;
 
-	section->servers =
-	    xreallocarray(section->servers, section->server_count + 1, sizeof(*section->servers));
-	section->servers[section->server_count++] =
-	    (struct found_server){xstrdup(word(reader, 1)), xstrdup(address)};
+	string_list_add(&section->servers, xstrdup(address));
 	section->postgres_port =
 	    section->postgres_port || (port >= POSTGRES_PORT_MIN && port <= POSTGRES_PORT_MAX);
 	if (*maxconn != '\0' && !haproxy_lines_has_variable(&reader->lines))
@@ -338,11 +333,7 @@ static void section_fini(struct found_section *section)
 	free(section->maxconn);
 	strbuf_fini(&section->bind);
 	string_list_free(&section->kept);
-	for (size_t i = 0; i < section->server_count; i++) {
-		free(section->servers[i].name);
-		free(section->servers[i].address);
-	}
-	free(section->servers);
+	string_list_free(&section->servers);
 }
 
 void haproxy_survey_free(struct haproxy_survey *found)

@@ -21,6 +21,8 @@ struct haproxy_plan {
 	char *folder;      /* folder of the file that segue writes */
 	bool folder_known; /* HAProxy already loads `folder` */
 	bool restart;      /* a step changes what HAProxy reads only at its start */
+	const struct found_section *old[4]; /* those that segue's file replaces */
+	size_t old_count;
 };
 
 /* The steps that are left to the user: lines for HAProxy's own files, which segue never changes,
@@ -29,8 +31,8 @@ struct haproxy_plan {
 /* The path of HAProxy's master socket, present or to be made. */
 static const char *haproxy_plan_master(const struct haproxy_plan *init)
 {
-	return init->is_debians && init->debian.master_socket != NULL ? init->debian.master_socket
-	                                                              : DEBIAN_MASTER_SOCKET;
+	return init->debian.master_socket != NULL ? init->debian.master_socket
+	                                          : DEBIAN_MASTER_SOCKET;
 }
 
 static void global_steps(struct haproxy_plan *init)
@@ -67,7 +69,7 @@ static void arguments_step(struct haproxy_plan *init)
 	const bool packaged = debian_has_unit(DEBIAN_UNIT);
 	auto_free char *line = NULL;
 
-	if (init->is_debians && init->folder_known && debian->master_socket != NULL &&
+	if (init->folder_known && debian->master_socket != NULL &&
 	    (!packaged || debian_master_is_open(debian)))
 		return;
 	init->restart = true;
@@ -87,63 +89,43 @@ static void arguments_step(struct haproxy_plan *init)
 	plan_line(init->plan, "EXTRAOPTS=\"%s\"", line);
 }
 
-/* Appends a command that makes the folders that segue's user cannot write to yet. The package's own
- * folders stay as the package made them. */
-static void folder_lines(const struct haproxy_plan *init, struct strbuf *out)
+/* Makes the folders that segue's user cannot write to yet. The package's own folders stay as the
+ * package made them. */
+static void restart_step(struct haproxy_plan *init)
 {
 	const bool packaged = debian_has_unit(DEBIAN_UNIT);
 	const char *const folders[] = {init->folder, "/var/lib/segue", "/run/segue"};
 	struct account *account = plan_account(DEBIAN_UNIT, "root");
+	auto_strbuf struct strbuf names = STRBUF_INIT;
 
 	for (size_t i = 0; i < (packaged ? 1 : ARRAY_LEN(folders)); i++)
 		if (account == NULL || !account_may_write(account, folders[i]))
-			strbuf_printf(out, " %s", folders[i]);
+			strbuf_printf(&names, " %s", folders[i]);
 	account_free(account);
-	if (out->len > 0) {
-		auto_free char *names = strbuf_detach(out);
-
-		strbuf_printf(out, "sudo %s%s",
-		              packaged ? "install -d -g segue -m 2775" : "mkdir -p", names);
-	}
-}
-
-static void restart_step(struct haproxy_plan *init)
-{
-	auto_strbuf struct strbuf folders = STRBUF_INIT;
-
-	folder_lines(init, &folders);
-	if (folders.len == 0 && !init->restart)
+	if (names.len == 0 && !init->restart)
 		return;
-	plan_step(init->plan, "%s%s%s:", folders.len > 0 ? "Create the folders" : "",
-	          folders.len > 0 && init->restart ? ", and restart HAProxy" : "",
-	          folders.len == 0 ? "Restart HAProxy" : "");
-	if (folders.len > 0)
-		plan_line(init->plan, "%s", folders.data);
+	plan_step(init->plan, "%s%s:", names.len == 0 ? "Restart HAProxy" : "Create the folders",
+	          names.len > 0 && init->restart ? ", and restart HAProxy" : "");
+	if (names.len > 0)
+		plan_line(init->plan, "sudo %s%s",
+		          packaged ? "install -d -g segue -m 2775" : "mkdir -p", names.data);
 	if (init->restart)
 		plan_line(init->plan, "sudo systemctl restart haproxy");
 }
 
-static void old_section_line(struct haproxy_plan *init, const struct found_section *section)
-{
-	if (section != NULL)
-		plan_line(init->plan, "%s %s, in %s (lines %u to %u, as it was read)",
-		          section->keyword, section->name, section->file, section->first,
-		          section->last);
-}
-
 static void old_sections_step(struct haproxy_plan *init)
 {
-	const struct found_section *sections[] = {init->found.rw, init->found.ro};
-
-	if (sections[0] == NULL && sections[1] == NULL)
+	if (init->old_count == 0)
 		return;
 	plan_step(init->plan,
 	          "segue's file replaces these sections and listens at their addresses: put a # in "
 	          "front of each of their lines. Do not reload HAProxy now: segue reloads it when "
 	          "its own file is in place:");
-	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
-		old_section_line(init, sections[i] != NULL ? sections[i]->frontend : NULL);
-		old_section_line(init, sections[i]);
+	for (size_t i = 0; i < init->old_count; i++) {
+		const struct found_section *old = init->old[i];
+
+		plan_line(init->plan, "%s %s, in %s (lines %u to %u, as it was read)", old->keyword,
+		          old->name, old->file, old->first, old->last);
 	}
 }
 
@@ -166,7 +148,7 @@ static void choose_folder(struct haproxy_plan *init)
 	const char *slash = strrchr(init->main_file, '/');
 
 	init->folder = xasprintf("%.*s/conf.d", (int)(slash - init->main_file), init->main_file);
-	for (size_t i = 0; init->is_debians && i < loaded->count; i++) {
+	for (size_t i = 0; i < loaded->count; i++) {
 		if (is_folder(loaded->items[i])) {
 			free(init->folder);
 			init->folder = xstrdup(loaded->items[i]);
@@ -178,10 +160,18 @@ static void choose_folder(struct haproxy_plan *init)
 	}
 }
 
+static void list_old_section(struct haproxy_plan *init, const struct found_section *section)
+{
+	if (section != NULL && section->frontend != NULL)
+		init->old[init->old_count++] = section->frontend;
+	if (section != NULL)
+		init->old[init->old_count++] = section;
+}
+
 static bool read_files(struct haproxy_plan *init, struct err *err)
 {
 	string_list_add(&init->files, xstrdup(init->main_file));
-	for (size_t i = 0; init->is_debians && i < init->debian.files.count; i++)
+	for (size_t i = 0; i < init->debian.files.count; i++)
 		haproxy_files_expand(init->debian.files.items[i], &init->files);
 	for (size_t i = 0; i < init->files.count; i++) {
 		auto_strbuf struct strbuf text = STRBUF_INIT;
@@ -197,6 +187,8 @@ static bool read_files(struct haproxy_plan *init, struct err *err)
 			return false;
 	}
 	haproxy_survey_judge(&init->found);
+	list_old_section(init, init->found.rw);
+	list_old_section(init, init->found.ro);
 	return true;
 }
 
@@ -212,8 +204,7 @@ static void say_section(struct haproxy_plan *init, const struct found_section *s
 	const char *bind = bind_of(section);
 	auto_strbuf struct strbuf servers = STRBUF_INIT;
 
-	for (size_t i = 0; i < section->server_count; i++)
-		strbuf_printf(&servers, "%s%s", i > 0 ? ", " : "", section->servers[i].address);
+	string_list_join(&section->servers, ", ", &servers);
 	plan_found(init->plan, "%s %s (%s line %u): PostgreSQL, for %s, at %s, servers %s",
 	           section->keyword, section->name, section->file, section->first,
 	           section->reads ? "readers" : "writers",
@@ -229,13 +220,13 @@ static void say_found(struct haproxy_plan *init)
 		plan_found(init->plan, "stats socket %s (%s line %u), %s", socket->path,
 		           socket->file, socket->number,
 		           socket->admin ? "level admin" : "without level admin");
-	if (init->is_debians && init->debian.master_socket != NULL)
+	if (init->debian.master_socket != NULL)
 		plan_found(init->plan, "master socket %s (%s)", init->debian.master_socket,
 		           init->debian.there ? init->plan->options->defaults : "Debian's unit");
 	for (size_t i = 0; i < found->section_count; i++)
 		if (found_section_is_postgres(&found->sections[i]))
 			say_section(init, &found->sections[i]);
-	if (found->rw == NULL && found->ro == NULL)
+	if (init->old_count == 0)
 		plan_found(
 		    init->plan,
 		    "no section that leads to PostgreSQL: clients will connect to 127.0.0.1:5000 "
@@ -248,7 +239,7 @@ static void ini_check_command(struct haproxy_plan *init)
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 
 	strbuf_printf(&line, "check_command = haproxy -c -f %s", init->main_file);
-	for (size_t i = 0; init->is_debians && i < init->debian.files.count; i++)
+	for (size_t i = 0; i < init->debian.files.count; i++)
 		if (strcmp(init->debian.files.items[i], init->folder) != 0)
 			strbuf_printf(&line, " -f %s", init->debian.files.items[i]);
 	plan_ini(init->plan, "%s -f {}", line.data);
@@ -256,7 +247,7 @@ static void ini_check_command(struct haproxy_plan *init)
 
 static void ini_kept(struct haproxy_plan *init, const struct found_section *section)
 {
-	if (section == NULL || section->kept.count == 0)
+	if (section->kept.count == 0)
 		return;
 	plan_comment(init->plan,
 	             "The template does not have these lines of %s. Add those that you need to it:",
@@ -278,10 +269,10 @@ static void ini_limits(struct haproxy_plan *init)
 {
 	const struct found_section *rw = init->found.rw, *ro = init->found.ro;
 	const struct found_section *in = rw != NULL && rw->frontend != NULL ? rw->frontend : rw;
-	size_t members = rw != NULL ? rw->server_count : 0;
+	size_t members = rw != NULL ? rw->servers.count : 0;
 
-	if (ro != NULL && ro->server_count > members)
-		members = ro->server_count;
+	if (ro != NULL && ro->servers.count > members)
+		members = ro->servers.count;
 	if (rw != NULL && rw->maxconn != NULL)
 		plan_ini(init->plan, "var.maxconn = %s", rw->maxconn);
 	if (in != NULL && in->idle != NULL)
@@ -310,12 +301,8 @@ static void ini_target(struct haproxy_plan *init)
 	ini_section(init, rw, "rw_bind");
 	ini_section(init, ro, "ro_bind");
 	ini_limits(init);
-	for (size_t i = 0; i < 2; i++) {
-		const struct found_section *section = i == 0 ? rw : ro;
-
-		ini_kept(init, section != NULL ? section->frontend : NULL);
-		ini_kept(init, section);
-	}
+	for (size_t i = 0; i < init->old_count; i++)
+		ini_kept(init, init->old[i]);
 }
 
 /* Splits the address of the first server, "10.0.0.1:5432", into host and port. Both are borrowed
@@ -327,7 +314,7 @@ static struct plan_cluster cluster_of(const struct haproxy_plan *init, char **st
 	struct plan_cluster cluster = {.patroni = section != NULL && section->patroni};
 	char *colon;
 
-	*storage = section != NULL ? xstrdup(section->servers[0].address) : NULL;
+	*storage = section != NULL ? xstrdup(section->servers.items[0]) : NULL;
 	colon = *storage != NULL ? strrchr(*storage, ':') : NULL;
 	if (colon == NULL || strpbrk(*storage, "\"'\\[]$ ") != NULL)
 		return cluster;
@@ -366,6 +353,11 @@ bool init_haproxy(const struct init_options *options, struct init_plan *plan, st
 		init.main_file =
 		    options->proxy_config != NULL ? options->proxy_config : init.debian.config;
 		init.is_debians = strcmp(init.main_file, init.debian.config) == 0;
+		if (!init.is_debians) { /* then its arguments are not those of this HAProxy */
+			string_list_free(&init.debian.files);
+			free(init.debian.master_socket);
+			init.debian.master_socket = NULL;
+		}
 		choose_folder(&init);
 		ok = read_files(&init, err);
 	}

@@ -223,31 +223,25 @@ static void ini_target(struct pgbouncer_plan *init)
 		             "the database on the server, and its name for clients", "app");
 }
 
-/* Appends commands that make the folders. The package makes its own folders, and its unit the state
+/* Makes the folders and the output. The package makes its own folders, and its unit the state
  * folder. A folder that segue's user can write to stays as it is, because another owner or mode
  * would lock somebody out. */
-static void folder_lines(const struct pgbouncer_plan *init, struct strbuf *out)
+static void folder_step(struct pgbouncer_plan *init)
 {
 	const bool packaged = debian_has_unit(DEBIAN_POOLER_UNIT);
+	const bool file = access(init->plan->output, F_OK) != 0;
 	const char *const own[] = {"/var/lib/segue", "/run/segue"};
 	struct account *account = plan_account(DEBIAN_POOLER_UNIT, init->user);
+	auto_strbuf struct strbuf lines = STRBUF_INIT;
 
 	if (account == NULL || !account_may_write(account, init->folder))
-		strbuf_printf(out, "     sudo install -d -o %s %s %s\n", init->user,
+		strbuf_printf(&lines, "     sudo install -d -o %s %s %s\n", init->user,
 		              packaged ? "-g segue -m 2770" : "-m 0750", init->folder);
 	for (size_t i = 0; !packaged && i < ARRAY_LEN(own); i++)
 		if (account == NULL || !account_may_write(account, own[i]))
-			strbuf_printf(out, "     sudo install -d -o %s -m 0755 %s\n", init->user,
+			strbuf_printf(&lines, "     sudo install -d -o %s -m 0755 %s\n", init->user,
 			              own[i]);
 	account_free(account);
-}
-
-static void folder_step(struct pgbouncer_plan *init)
-{
-	auto_strbuf struct strbuf lines = STRBUF_INIT;
-	const bool file = access(init->plan->output, F_OK) != 0;
-
-	folder_lines(init, &lines);
 	if (lines.len == 0 && !file)
 		return;
 	plan_step(init->plan, "Create %s%s%s:", lines.len > 0 ? "the folders" : "",

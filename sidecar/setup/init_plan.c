@@ -332,11 +332,11 @@ static void begin_path(struct init_plan *plan, bool patroni)
 
 	if (options->path != NULL)
 		plan_ini(plan, "path = %s", options->path);
-	else if (patroni)
-		plan_fill_in(plan, "path", "/NAMESPACE/SCOPE, as patroni.yml has them", example);
 	else
 		plan_fill_in(plan, "path",
-		             "where ZooKeeper names the primary; segue watches PATH/master",
+		             patroni
+		                 ? "/NAMESPACE/SCOPE, as patroni.yml has them"
+		                 : "where ZooKeeper names the primary; segue watches PATH/master",
 		             example);
 }
 
