@@ -36,26 +36,22 @@ static char *fix_of_short_hold(const struct config_cluster *cluster, int64_t los
 static void check_patroni_times(struct check *check, const struct config_cluster *cluster,
                                 int64_t hold_ms, const struct manager_times *times)
 {
-	int64_t lost_ms = manager_times_ms(times, false);
+	const int64_t lost_ms = manager_times_ms(times, false);
+	const bool is_short = hold_ms < lost_ms;
 	auto_free char *fix = fix_of_short_hold(cluster, lost_ms);
 
 	if (times->ttl == 0)
 		check_ok(check, "hold_timeout: %" PRId64 " ms; Patroni's /config is not known",
 		         hold_ms);
-	else if (hold_ms < lost_ms)
-		check_warn(check, fix,
-		           "hold_timeout: %" PRId64 " ms, and Patroni may take %" PRId64
-		           " ms to have a new primary (ttl %" PRId64 " + loop_wait %" PRId64
-		           " + retry_timeout %" PRId64
-		           "): clients that wait may get errors before that",
-		           hold_ms, lost_ms, times->ttl, times->loop_wait, times->retry_timeout);
 	else
-		check_ok(check,
-		         "hold_timeout: %" PRId64 " ms; Patroni may take %" PRId64
-		         " ms to have a new primary (ttl %" PRId64 " + loop_wait %" PRId64
-		         " + retry_timeout %" PRId64 "%s)",
-		         hold_ms, lost_ms, times->ttl, times->loop_wait, times->retry_timeout,
-		         times->assumed ? ", its defaults, as its /config cannot be used" : "");
+		check_note(check, is_short ? CHECK_WARN : CHECK_OK, check->what,
+		           is_short ? fix : NULL,
+		           "hold_timeout: %" PRId64 " ms; Patroni may take %" PRId64
+		           " ms to have a new primary (ttl %" PRId64 " + loop_wait %" PRId64
+		           " + retry_timeout %" PRId64 "%s)%s",
+		           hold_ms, lost_ms, times->ttl, times->loop_wait, times->retry_timeout,
+		           times->assumed ? ", its defaults, as its /config cannot be used" : "",
+		           is_short ? ": clients that wait may get errors before that" : "");
 }
 
 static void check_cluster(struct check *check, size_t index)

@@ -231,29 +231,20 @@ static void take_http_check(struct reader *reader, struct found_section *section
 /* True for a line that the shipped template has itself or does not need. */
 static bool is_replaced(const struct haproxy_lines *line)
 {
-	static const char *const lines[] = {"bind",
-	                                    "server",
-	                                    "mode",
-	                                    "balance",
-	                                    "retries",
-	                                    "default_backend",
-	                                    "http-check",
-	                                    "tcp-check",
-	                                    "default-server",
-	                                    "timeout",
-	                                    "disabled",
-	                                    "enabled",
-	                                    "option httpchk",
-	                                    "server-template",
-	                                    "option httplog",
-	                                    "option tcp-check",
-	                                    "option redispatch",
-	                                    "option pgsql-check",
-	                                    "option http-server-close",
-	                                    "option log-health-checks"};
+	static const char *const keywords[] = {
+	    "bind",     "server",     "mode",           "balance",        "default_backend",
+	    "retries",  "http-check", "tcp-check",      "default-server", "timeout",
+	    "disabled", "enabled",    "server-template"};
+	static const char *const options[] = {
+	    "option httpchk",    "option tcp-check",         "option pgsql-check",
+	    "option redispatch", "option http-server-close", "option log-health-checks",
+	    "option httplog"};
 
-	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-		if (haproxy_line_is(line, lines[i]))
+	for (size_t i = 0; i < ARRAY_LEN(keywords); i++)
+		if (haproxy_line_is(line, keywords[i]))
+			return true;
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		if (haproxy_line_is(line, options[i]))
 			return true;
 	return false;
 }

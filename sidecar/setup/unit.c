@@ -171,9 +171,9 @@ static const char *const folders[] = {"/etc/systemd/system", "/run/systemd/syste
 
 static const struct {
 	const char *name;
-	size_t offset; /* of its text in struct unit */
-	bool is_list;  /* each assignment adds words; an empty one clears the list */
-	bool is_account;
+	size_t offset;   /* of its text in struct unit */
+	bool is_list;    /* each assignment adds words; an empty one clears the list */
+	bool is_account; /* `where` names the last one of these */
 } keys[] = {
     {"User", offsetof(struct unit, user), false, true},
     {"Group", offsetof(struct unit, group), false, true},

@@ -381,7 +381,7 @@ Test(check, patroni_shows_leader_members_and_reasons)
 	expect_line(printed, "FAIL  cluster/a: /service/a: the leader key names pg21, which has no "
 	                     "member key; members: pg1, pg2, pg3, pg4: ");
 	expect_line(printed,
-	            "hold_timeout: 300000 ms, and Patroni may take 320000 ms to have a new "
+	            "hold_timeout: 300000 ms; Patroni may take 320000 ms to have a new "
 	            "primary (ttl 300 + loop_wait 10 + retry_timeout 10): clients that "
 	            "wait may get errors before that: auto is 5 minutes at most: set a smaller ttl "
 	            "in Patroni (patronictl edit-config), or hold_timeout = 325s in "

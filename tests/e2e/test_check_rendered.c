@@ -296,5 +296,18 @@ Test(check_rendered, the_socket_of_another_haproxy)
 	                &code);
 	cr_expect_null(strstr(printed, "is no worker of"), "%s", printed);
 	cr_expect_null(strstr(printed, "the HAProxy that answers"), "%s", printed);
+
+	/* The second target of a stats socket. */
+	printed = check(lab, lab_zk_hosts(zk),
+	                lab_printf(lab, "%smaster_socket = %s\n%smaster_socket = %s\n",
+	                           target(lab, haproxy, "a", "127.0.0.1", lab_port(lab)),
+	                           lab_haproxy_master_socket(haproxy),
+	                           target(lab, haproxy, "b", "127.0.0.1", lab_port(lab)),
+	                           lab_haproxy_master_socket(other)),
+	                &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, "FAIL  haproxy/b: pid ");
+	expect_line(printed, lab_printf(lab, " and is no worker of the master at %s",
+	                                lab_haproxy_master_socket(other)));
 	lab_destroy(lab);
 }
