@@ -160,7 +160,7 @@ static void find_own(struct check *check, const struct listeners *listeners, siz
 	const struct topology *topology = &check->topologies[cluster];
 	const struct member *primary = &topology->primary;
 	const struct config_target *target = NULL;
-	struct override word;
+	struct override override;
 	struct err ignored; /* noted by check_overrides() */
 
 	if (topology->has_primary)
@@ -168,12 +168,13 @@ static void find_own(struct check *check, const struct listeners *listeners, siz
 	if (target != NULL)
 		check_note_own(check, target, "that ZooKeeper names", primary->address,
 		               primary->port);
-	if (!override_load(config->state_dir, config->clusters[cluster].name, &word, &ignored) ||
-	    word.kind != OVERRIDE_PIN)
+	if (!override_load(config->state_dir, config->clusters[cluster].name, &override,
+	                   &ignored) ||
+	    override.kind != OVERRIDE_PIN)
 		return;
-	target = listeners_find(listeners, cluster, word.address, word.port);
+	target = listeners_find(listeners, cluster, override.address, override.port);
 	if (target != NULL)
-		check_note_own(check, target, "that is pinned", word.address, word.port);
+		check_note_own(check, target, "that is pinned", override.address, override.port);
 }
 
 void check_rendered(struct check *check)
