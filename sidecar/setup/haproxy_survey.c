@@ -1,4 +1,4 @@
-/* Reads a HAProxy configuration. Ignores a stats socket line that has an environment variable,
+/* Reads a HAProxy configuration. Takes no value from a line that has an environment variable,
  * because only HAProxy can resolve it. */
 
 #include <stdlib.h>
@@ -258,7 +258,7 @@ static void take_bind(struct reader *reader, struct found_section *section)
 		string_list_add(&section->kept, line_text(reader));
 }
 
-/* The values are for segue.ini, where a variable would be one of segue's own environment. */
+/* These are for segue.ini, where a variable would be one of segue's own environment. */
 static void take_value(struct reader *reader, struct found_section *section)
 {
 	const struct haproxy_lines *line = &reader->lines;
