@@ -12,11 +12,9 @@
 #include "base/string_list.h"
 #include "base/util.h"
 #include "config/config.h"
-#include "haproxy/process_args.h"
 #include "topology/topology.h"
 
 struct event_base;
-struct layout_patroni;
 struct unit;
 
 enum check_grade {
@@ -33,11 +31,22 @@ struct check {
 	const char *as;              /* for messages: "user segue, as segue.service runs" */
 	bool bystander;              /* neither root nor the user of `unit`; --user was not given */
 	unsigned failed, unknown;    /* unknown: how many things a bystander could not look at */
+	char *what;           /* what is being checked, as "haproxy/local"; set by check_about() */
+	struct strbuf *texts; /* one per target, rendered; empty: it could not be rendered */
 };
 
 /* Prints "ok|warn|FAIL  what: detail: fix" and counts failures; `fix` may be NULL. */
 void check_note(struct check *check, enum check_grade grade, const char *what, const char *fix,
                 const char *detail, ...) PRINTF_LIKE(5, 6);
+
+/* Notes about check->what. */
+#define check_ok(check, ...)        check_note(check, CHECK_OK, (check)->what, NULL, __VA_ARGS__)
+#define check_warn(check, fix, ...) check_note(check, CHECK_WARN, (check)->what, fix, __VA_ARGS__)
+#define check_fail(check, fix, ...) check_note(check, CHECK_FAIL, (check)->what, fix, __VA_ARGS__)
+
+/* Sets check->what to "KIND/NAME" or, if `name` is NULL, "KIND"; free it after the last check. */
+void check_about(struct check *check, const char *kind, const char *name);
+void check_about_target(struct check *check, const struct config_target *target);
 
 /* Notes each of `details`, with `prefix` before it. */
 void check_note_all(struct check *check, enum check_grade grade, const char *what, const char *fix,
@@ -45,9 +54,6 @@ void check_note_all(struct check *check, enum check_grade grade, const char *wha
 
 /* Runs the event loop until event_base_loopbreak(), and for `ms` at most. */
 void check_run_loop(struct check *check, int64_t ms);
-
-/* Returns "KIND/NAME", as "haproxy/local". Caller frees. */
-char *check_target_name(const struct config_target *target) MUST_CHECK;
 
 /* The user that this process runs as: "segue", or "uid 998" without a name. Caller frees. */
 char *check_user(void) MUST_CHECK;
@@ -122,12 +128,9 @@ void check_servers(struct check *check);
 /* Checks every [publisher]'s servers, repmgr's tables, and whether the znode may be written. */
 void check_publishers(struct check *check);
 
-/* Checks the template, rendered text, output and commands of each target. */
+/* Checks the template, rendered text, output and commands of each target. Fills check->texts by
+ * check->topologies; the caller frees them. */
 void check_targets(struct check *check);
-
-/* Renders the target's template with its cluster's topology in check->topologies. */
-bool check_render(struct check *check, const struct config_target *target, struct strbuf *out,
-                  struct err *err) MUST_CHECK;
 
 /* Checks that the primary has the databases that the texts of [pgbouncer] targets lead to. */
 void check_databases(struct check *check);
@@ -137,7 +140,7 @@ void check_databases(struct check *check);
 void check_rendered(struct check *check);
 
 /* Notes that the primary of the target's cluster is an address where the target's proxy itself
- * listens. `whose` says which primary: "that the store names". */
+ * listens. `whose` says which primary: "that ZooKeeper names". */
 void check_note_own(struct check *check, const struct config_target *target, const char *whose,
                     const char *address, uint16_t port);
 
@@ -147,9 +150,5 @@ void check_haproxies(struct check *check);
 
 /* Checks the console of every [pgbouncer], and the settings of the running PgBouncer. */
 void check_pgbouncers(struct check *check);
-
-/* For check_haproxy.c: the files that a HAProxy was started with. */
-
-#define CHECK_SETTINGS_FILE_MAX ((size_t)4 * 1024 * 1024) /* bytes of one HAProxy file */
 
 #endif

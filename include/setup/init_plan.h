@@ -58,16 +58,22 @@ struct plan_cluster { /* what a proxy's configuration says about its cluster */
 void plan_init(struct init_plan *plan, const struct init_options *options);
 void plan_fini(struct init_plan *plan);
 
-void plan_found(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Where plan_add() puts a text. */
+enum plan_part {
+	PLAN_FOUND,
+	PLAN_STEP,    /* "\nN. text:\n\n" */
+	PLAN_LINE,    /* below a step, for the user to type or to write */
+	PLAN_COMMENT, /* of segue.ini, wrapped */
+	PLAN_INI,     /* a line of segue.ini */
+};
 
-/* Adds a step, "\nN. text:\n\n". plan_line() adds a line below it, for the user to type or to
- * write. */
-void plan_step(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void plan_line(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void plan_add(struct init_plan *plan, enum plan_part part, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* plan_comment() adds a wrapped comment to segue.ini; plan_ini() adds a line as it is. */
-void plan_comment(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void plan_ini(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
+#define plan_found(plan, ...)   plan_add(plan, PLAN_FOUND, __VA_ARGS__)
+#define plan_step(plan, ...)    plan_add(plan, PLAN_STEP, __VA_ARGS__)
+#define plan_line(plan, ...)    plan_add(plan, PLAN_LINE, __VA_ARGS__)
+#define plan_comment(plan, ...) plan_add(plan, PLAN_COMMENT, __VA_ARGS__)
+#define plan_ini(plan, ...)     plan_add(plan, PLAN_INI, __VA_ARGS__)
 
 /* Adds a comment "FILL IN: what" and the key without a value, because a guess would look as if it
  * worked. The file has to load with `example` as the value. */

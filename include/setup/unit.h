@@ -10,7 +10,6 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "base/strbuf.h"
 #include "base/string_list.h"
 #include "base/util.h"
 
@@ -18,11 +17,11 @@ struct unit {
 	char *name;         /* "segue", without .service */
 	char *user, *group; /* User=, "": root; Group=, "": the user's own group */
 	char *where;        /* file and line of the last User=, Group= or SupplementaryGroups= */
-	struct strbuf groups, environment, state; /* words, as the unit files have them */
-	struct strbuf environment_files;          /* words; a - before a file that may be missing */
-	struct strbuf writable;                   /* words of ReadWritePaths= and its old name */
-	char *protect;                            /* ProtectSystem= */
-	struct string_list ignored; /* such keys outside [Service], which systemd ignores */
+	char *groups, *environment, *state; /* words, as the unit files have them */
+	char *environment_files;            /* words; a - before a file that may be missing */
+	char *writable;                     /* words of ReadWritePaths= and its old name */
+	char *protect, *private_tmp;        /* ProtectSystem=, PrivateTmp= */
+	struct string_list ignored;         /* such keys outside [Service], which systemd ignores */
 };
 
 /* Reads the unit from below `root` ("": this machine). False if it is not installed: then `out` has
@@ -37,8 +36,8 @@ bool unit_is_enabled(const char *root, const char *name);
  * user when the unit starts. */
 bool unit_makes_state(const struct unit *unit, const char *folder);
 
-/* True if the unit's sandbox (ProtectSystem=, ReadWritePaths=) leaves the folder writable. Does not
- * look at owner and mode. */
+/* True if the unit's sandbox (ProtectSystem=, ReadWritePaths=, PrivateTmp=) leaves the folder
+ * writable. Does not look at owner and mode. */
 bool unit_leaves_writable(const struct unit *unit, const char *folder);
 
 /* Sets the unit's environment in this process: Environment=, then EnvironmentFile=. Unless `libpq`,

@@ -74,11 +74,6 @@ void check_run_loop(struct check *check, int64_t ms)
 	timer_free(timer);
 }
 
-char *check_target_name(const struct config_target *target)
-{
-	return xasprintf("%s/%s", config_target_kind_name(target->kind), target->name);
-}
-
 char *check_user(void)
 {
 	const struct passwd *user = getpwuid(geteuid());
@@ -237,7 +232,11 @@ static int run_checks(struct check *check)
 	check_unknown(check);
 	for (size_t i = 0; i < check->config->cluster_count; i++)
 		topology_fini(&check->topologies[i]);
+	for (size_t i = 0; i < check->config->target_count; i++)
+		strbuf_fini(&check->texts[i]);
 	free(check->topologies);
+	free(check->texts);
+	free(check->what);
 	if (fflush(stdout) != 0)
 		return CMD_FAILED;
 	return check->failed > 0 ? CMD_FAILED : CMD_OK;
@@ -287,8 +286,9 @@ static void explain(const char *file, const char *errors)
 		(void)fill_in_find(text.data, print_mark, name);
 	else if (access(file, R_OK) != 0 && errno == EACCES)
 		fprintf(stderr,
-		        "segue check: cannot read %s as %s: run it as root or segue's user\n", file,
-		        user);
+		        "segue check: cannot read %s as %s: run segue check as root or segue's "
+		        "user\n",
+		        file, user);
 	fputs(errors, stderr);
 	if (missing)
 		fputs("segue check: `segue init haproxy` or `segue init pgbouncer` writes one\n",

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/timer.h"
 #include "pgbouncer/model/databases.h"
 #include "postgres/connection.h"
 #include "setup/check.h"
@@ -16,7 +15,6 @@ struct question {
 	struct check *check;
 	struct strbuf sql;
 	char *missing; /* NULL: none */
-	bool done;     /* answered, failed, or out of time */
 };
 
 /* Appends a string constant with escapes (E''), which does not depend on
@@ -50,21 +48,14 @@ static bool parse_row(const char *const *row, void *answer, struct err *err)
 	return true;
 }
 
-static void told(enum pg_connection_outcome outcome, const struct connect_failure *verdict,
-                 void *arg)
+static void ended(enum pg_connection_outcome outcome, const struct connect_failure *failure,
+                  void *arg)
 {
-	struct question *question = arg;
+	const struct question *question = arg;
 
 	(void)outcome; /* check_servers() has noted a server that does not answer */
-	(void)verdict;
-	question->done = true;
-}
-
-static void out_of_time(void *arg)
-{
-	struct question *question = arg;
-
-	question->done = true;
+	(void)failure;
+	event_base_loopbreak(question->check->base);
 }
 
 /* False if none of the databases leads to the primary. */
@@ -83,56 +74,46 @@ static bool make_sql(const struct pgbouncer_ini *ini, const struct member *prima
 		strbuf_append_str(sql, count++ > 0 ? ", " : "");
 		append_literal(sql, database->dbname);
 	}
-	strbuf_append_str(sql, "]::text[]) AS n WHERE NOT EXISTS (SELECT 1 FROM "
-	                       "pg_catalog.pg_database d WHERE d.datname = n AND d.datallowconn)");
+	strbuf_append_str(
+	    sql, "]::text[]) AS n WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_database d WHERE "
+	         "d.datname = n AND d.datallowconn)");
 	return count > 0;
 }
 
-static void wait_for(struct question *question, const struct libpq *pq,
-                     const struct config_cluster *cluster, const struct member *primary)
+static void ask(struct question *question, const struct libpq *pq,
+                const struct config_cluster *cluster, const struct member *primary)
 {
 	const struct pg_connection_question asked = {.columns = 1,
 	                                             .bytes_max = ANSWER_BYTES + question->sql.len,
 	                                             .sql = sql_of,
 	                                             .parse = parse_row};
-	struct event_base *base = question->check->base;
 	struct pg_connection *connection = pg_connection_create(
-	    base, pq, &asked, cluster->verify_conninfo, primary, told, question);
-	struct timer *timer = timer_new(base, out_of_time, question);
+	    question->check->base, pq, &asked, cluster->verify_conninfo, primary, ended, question);
 
-	timer_start(timer, cluster->verify_timeout_ms);
 	pg_connection_ask(connection, question);
-	while (!question->done && event_base_loop(base, EVLOOP_ONCE) == 0)
-		;
-	timer_free(timer);
+	check_run_loop(question->check, cluster->verify_timeout_ms);
 	pg_connection_destroy(connection);
 }
 
-static void note_missing(struct check *check, const struct config_target *target,
-                         const struct pgbouncer_ini *ini, const struct member *primary,
-                         const char *missing)
+static void note_missing(struct check *check, const struct pgbouncer_ini *ini,
+                         const struct member *primary, const char *missing)
 {
-	auto_free char *what = check_target_name(target);
-	const char *first = "";
-	unsigned line = 0;
+	const struct pgbouncer_database *first = NULL; /* that leads to the first missing one */
 
 	for (size_t i = ini->count; i-- > 0;) {
-		const struct pgbouncer_database *database = &ini->databases[i];
-		size_t len = strlen(database->dbname);
+		size_t len = strlen(ini->databases[i].dbname);
 
-		if (strncmp(missing, database->dbname, len) == 0 &&
-		    (missing[len] == '\0' || missing[len] == ',')) {
-			first = database->name;
-			line = database->line;
-		}
+		if (strncmp(missing, ini->databases[i].dbname, len) == 0 &&
+		    (missing[len] == '\0' || missing[len] == ','))
+			first = &ini->databases[i];
 	}
-	check_note(
-	    check, CHECK_FAIL, what,
-	    "correct dbname in the template, or the var.NAME that it reads, or create the "
-	    "database",
-	    "rendered line %u: %s leads to a database that the primary, %s port %u, does not "
-	    "have, or lets nobody into: %s",
-	    line, first, primary->address, (unsigned)primary->port, missing);
+	check_fail(check,
+	           "correct dbname in the template, or the var.NAME that it reads, or create the "
+	           "database",
+	           "rendered line %u: %s leads to a database that the primary, %s port %u, does "
+	           "not have or does not allow connections to: %s",
+	           first != NULL ? first->line : 0, first != NULL ? first->name : "",
+	           primary->address, (unsigned)primary->port, missing);
 }
 
 static void check_names(struct check *check, const struct libpq *pq,
@@ -141,11 +122,10 @@ static void check_names(struct check *check, const struct libpq *pq,
 	const struct member *primary = &check->topologies[target->cluster_index].primary;
 	struct question question = {.check = check, .sql = STRBUF_INIT};
 
-	if (make_sql(ini, primary, &question.sql)) {
-		wait_for(&question, pq, &check->config->clusters[target->cluster_index], primary);
-		if (question.missing != NULL)
-			note_missing(check, target, ini, primary, question.missing);
-	}
+	if (make_sql(ini, primary, &question.sql))
+		ask(&question, pq, &check->config->clusters[target->cluster_index], primary);
+	if (question.missing != NULL)
+		note_missing(check, ini, primary, question.missing);
 	free(question.missing);
 	strbuf_fini(&question.sql);
 }
@@ -168,12 +148,12 @@ void check_databases(struct check *check)
 
 	for (size_t i = 0; loaded && i < check->config->target_count; i++) {
 		const struct config_target *target = &check->config->targets[i];
-		auto_strbuf struct strbuf text = STRBUF_INIT;
 		struct pgbouncer_ini ini;
 
-		if (!is_asked(check, target) || !check_render(check, target, &text, &ignored) ||
-		    !pgbouncer_ini_parse(text.data, text.len, &ini, &ignored))
+		if (!is_asked(check, target) ||
+		    !pgbouncer_ini_parse(check->texts[i].data, check->texts[i].len, &ini, &ignored))
 			continue;
+		check_about_target(check, target);
 		check_names(check, &pq, target, &ini);
 		pgbouncer_ini_free(&ini);
 	}

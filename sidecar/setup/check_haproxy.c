@@ -17,6 +17,8 @@
 #include "haproxy/socket.h"
 #include "setup/check.h"
 
+#define SETTINGS_FILE_MAX ((size_t)4 * 1024 * 1024) /* bytes of one HAProxy file */
+
 /* Do HAProxy's own files bind an address that a rendered text binds, too? Neither `haproxy -c` nor
  * HAProxy itself reports that: the kernel would distribute the clients between both. */
 
@@ -24,9 +26,9 @@ static void note_shared(const struct config_target *target, const struct haproxy
                         const char *file, const struct haproxy_bind *own, void *arg)
 {
 	struct check *check = arg;
-	auto_free char *what = check_target_name(target);
 
-	check_note(check, CHECK_FAIL, what, LISTENERS_SHARED_CURE,
+	check_about_target(check, target);
+	check_fail(check, LISTENERS_SHARED_CURE,
 	           "%s listens at %s (%s), and so does the rendered text, at %s", file,
 	           own->spelled, own->section_name, rendered->spelled);
 }
@@ -36,25 +38,10 @@ static void note_shared(const struct config_target *target, const struct haproxy
 static void check_binds(struct check *check, const struct config_target *first,
                         const struct string_list *own)
 {
-	size_t count = check->config->target_count;
-	struct strbuf *texts = xcalloc(count, sizeof(*texts));
-	struct listeners *listeners;
-	struct err ignored; /* the checks of each target note it */
+	struct listeners *listeners = listeners_create(check->config, check->texts);
 
-	for (size_t i = 0; i < count; i++) {
-		const struct config_target *target = &check->config->targets[i];
-
-		strbuf_init(&texts[i]);
-		if (target->kind == CONFIG_TARGET_HAPROXY &&
-		    !check_render(check, target, &texts[i], &ignored))
-			strbuf_reset(&texts[i]);
-	}
-	listeners = listeners_create(check->config, texts);
 	listeners_find_shared(listeners, first->socket, own, true, note_shared, check);
 	listeners_destroy(listeners);
-	for (size_t i = 0; i < count; i++)
-		strbuf_fini(&texts[i]);
-	free(texts);
 }
 
 static bool is_folder(const char *path)
@@ -72,25 +59,24 @@ static void lint_file(struct check *check, const char *path, int64_t hold_ms)
 
 	if (*path != '/') {
 		check_note(check, CHECK_WARN, path, "start HAProxy with absolute paths",
-		           "not looked at, as it is relative");
+		           "not checked, because the path is relative");
 		return;
 	}
 	if (!check_may_read(check, CHECK_WARN, "haproxy settings", path))
 		return;
-	if (!file_read(path, CHECK_SETTINGS_FILE_MAX, &text, NULL, &err)) {
-		check_note(check, CHECK_WARN, "haproxy settings", "not looked at", "%s",
-		           err.message);
+	if (!file_read(path, SETTINGS_FILE_MAX, &text, NULL, &err)) {
+		check_note(check, CHECK_WARN, "haproxy settings", "not checked", "%s", err.message);
 		return;
 	}
 	haproxy_lint(text.data, text.len, hold_ms, &findings);
 	if (findings.count == 0)
-		check_note(check, CHECK_OK, path, NULL, "nothing in it hurts a failover");
+		check_note(check, CHECK_OK, path, NULL, "no setting in it harms a failover");
 	check_note_all(check, CHECK_WARN, path, NULL, "", &findings);
 }
 
 /* The line EXTRAOPTS="..." for Debian's /etc/default/haproxy that gives HAProxy the target's master
  * socket, open to segue's user, and makes it load `folder` (NULL: none). Caller frees. */
-static char *check_haproxy_arguments(const struct config_target *target, const char *folder)
+static char *haproxy_arguments(const struct config_target *target, const char *folder)
 {
 	const char *master = target->master_socket;
 	struct debian_haproxy debian;
@@ -110,24 +96,16 @@ static char *check_haproxy_arguments(const struct config_target *target, const c
 	return xasprintf("EXTRAOPTS=\"%s\"", line);
 }
 
-/* The first path that could not be made absolute; NULL: none. */
-static const char *find_relative(const struct string_list *arguments)
-{
-	for (size_t i = 0; i < arguments->count; i++)
-		if (*arguments->items[i] != '/')
-			return arguments->items[i];
-	return NULL;
-}
-
 static char *not_loaded_fix(const struct config_target *target)
 {
 	const char *name = strrchr(target->output, '/') + 1;
 	auto_free char *folder = xstrndup(target->output, (size_t)(name - target->output - 1));
-	auto_free char *line = check_haproxy_arguments(target, folder);
+	auto_free char *line = haproxy_arguments(target, folder);
 
 	if (!haproxy_files_is_loaded_name(name))
-		return xstrdup("from a folder, HAProxy loads only *.cfg: call it so, and name the "
-		               "folder with -f; or, if that is another HAProxy, correct socket");
+		return xstrdup("HAProxy loads only *.cfg from a folder: rename the output, and "
+		               "name its folder with -f; or, if that is another HAProxy, correct "
+		               "socket");
 	return xasprintf("add a -f for its folder; Debian: %s in " DEBIAN_DEFAULTS
 	                 ", then systemctl restart haproxy (a reload is not enough); or, if that "
 	                 "is another HAProxy, correct socket",
@@ -137,29 +115,72 @@ static char *not_loaded_fix(const struct config_target *target)
 static void note_not_loaded(struct check *check, const struct config_target *target,
                             const struct string_list *arguments, int64_t pid)
 {
-	auto_free char *what = check_target_name(target);
-	const char *relative = find_relative(arguments);
 	auto_free char *fix = not_loaded_fix(target);
+	const char *relative = NULL; /* a path that could not be made absolute */
 
+	for (size_t i = arguments->count; i-- > 0;)
+		if (*arguments->items[i] != '/')
+			relative = arguments->items[i];
+	check_about_target(check, target);
 	if (relative != NULL)
-		check_note(check, CHECK_WARN, what, "start HAProxy with absolute paths",
-		           "whether HAProxy loads %s is not known: it was started with -f %s, in a "
+		check_warn(check, "start HAProxy with absolute paths",
+		           "cannot check whether HAProxy loads %s: it was started with -f %s, in a "
 		           "folder that segue's user cannot see",
 		           target->output, relative);
 	else
-		check_note(check, CHECK_FAIL, what, fix,
+		check_fail(check, fix,
 		           "the HAProxy that answers at %s, pid %" PRId64
 		           ", was not started with %s",
 		           target->socket, pid, target->output);
 }
 
+static void note_next_start(struct check *check, const struct config_target *target,
+                            const struct debian_haproxy *debian)
+{
+	const char *master = target->master_socket;
+	const char *next = debian->master_socket != NULL ? debian->master_socket : "none";
+	auto_free char *not_loaded = not_loaded_fix(target), *arguments = NULL;
+	auto_string_list struct string_list files = {.count = 0};
+
+	check_about_target(check, target);
+	string_list_add(&files, xstrdup(debian->config));
+	for (size_t i = 0; i < debian->files.count; i++)
+		string_list_add(&files, xstrdup(debian->files.items[i]));
+	if (!haproxy_started_loads(&files, target->output))
+		check_fail(check, not_loaded,
+		           "EXTRAOPTS in " DEBIAN_DEFAULTS " does not load %s: HAProxy has loaded "
+		           "it now, but will not after its next restart",
+		           target->output);
+	if (*master == '\0')
+		return;
+	arguments = haproxy_arguments(target, NULL);
+	if (strcmp(next, master) != 0)
+		check_fail(check, arguments,
+		           "EXTRAOPTS in " DEBIAN_DEFAULTS " has the master socket %s: after "
+		           "HAProxy's next restart there is no master_socket = %s",
+		           next, master);
+	else if (geteuid() != 0 && !debian_master_is_open(debian))
+		check_fail(check, arguments,
+		           "EXTRAOPTS in " DEBIAN_DEFAULTS " keeps the master socket %s closed to "
+		           "segue's user, from HAProxy's next restart on",
+		           master);
+}
+
+/* Checks that HAProxy loads the outputs of all targets of this socket and, if Debian's unit has
+ * started it, that it will do so at its next start. */
 static void check_outputs(struct check *check, const struct config_target *first,
                           const struct string_list *arguments, int64_t pid)
 {
 	auto_free char *starter = xasprintf("/proc/%" PRId64, haproxy_starter(pid));
 	struct stat st;
-	bool known = stat(starter, &st) == 0;
+	bool known = stat(starter, &st) == 0, debians = false;
+	struct debian_haproxy debian;
+	struct err ignored; /* then HAProxy would not start, and systemd reports it */
 
+	if (debian_haproxy_load(DEBIAN_DEFAULTS, &debian, &ignored) && debian.there)
+		for (size_t i = 0; i < arguments->count; i++)
+			debians = debians ||
+			          haproxy_started_same_file(arguments->items[i], debian.config);
 	for (size_t i = 0; i < check->config->target_count; i++) {
 		const struct config_target *target = &check->config->targets[i];
 
@@ -168,104 +189,12 @@ static void check_outputs(struct check *check, const struct config_target *first
 			continue;
 		if (!haproxy_started_loads(arguments, target->output))
 			note_not_loaded(check, target, arguments, pid);
+		else if (debians)
+			note_next_start(check, target, &debian);
 		if (known)
 			check_reader(check, target, "HAProxy", st.st_uid);
 	}
-}
-
-static bool is_among(const struct string_list *arguments, const char *file)
-{
-	for (size_t i = 0; i < arguments->count; i++)
-		if (haproxy_started_same_file(arguments->items[i], file))
-			return true;
-	return false;
-}
-
-static void note_next_start(struct check *check, const struct config_target *target,
-                            const struct debian_haproxy *debian)
-{
-	const char *master = target->master_socket;
-	const char *next = debian->master_socket != NULL ? debian->master_socket : "none";
-	auto_free char *what = check_target_name(target);
-	struct string_list files = {.count = 0};
-
-	string_list_add(&files, xstrdup(debian->config));
-	for (size_t i = 0; i < debian->files.count; i++)
-		string_list_add(&files, xstrdup(debian->files.items[i]));
-	if (!haproxy_started_loads(&files, target->output)) {
-		auto_free char *fix = not_loaded_fix(target);
-
-		check_note(check, CHECK_FAIL, what, fix,
-		           "EXTRAOPTS in " DEBIAN_DEFAULTS " does not load %s: HAProxy runs with "
-		           "it now, and will not after its next restart",
-		           target->output);
-	}
-	if (*master != '\0' && strcmp(next, master) != 0) {
-		auto_free char *fix = check_haproxy_arguments(target, NULL);
-
-		check_note(check, CHECK_FAIL, what, fix,
-		           "EXTRAOPTS in " DEBIAN_DEFAULTS " has the master socket %s: after "
-		           "HAProxy's next restart there is no master_socket = %s",
-		           next, master);
-	} else if (*master != '\0' && geteuid() != 0 && !debian_master_is_open(debian)) {
-		auto_free char *fix = check_haproxy_arguments(target, NULL);
-
-		check_note(check, CHECK_FAIL, what, fix,
-		           "EXTRAOPTS in " DEBIAN_DEFAULTS " keeps the master socket %s closed to "
-		           "segue's user, from HAProxy's next restart on",
-		           master);
-	}
-	string_list_free(&files);
-}
-
-/* Checks the arguments of HAProxy's next start, if Debian's unit has started this one. */
-static void check_next_start(struct check *check, const struct config_target *first,
-                             const struct string_list *arguments)
-{
-	struct debian_haproxy debian;
-	struct err ignored; /* then HAProxy would not start, and systemd reports it */
-	bool its = debian_haproxy_load(DEBIAN_DEFAULTS, &debian, &ignored) && debian.there &&
-	           is_among(arguments, debian.config);
-
-	for (size_t i = 0; its && i < check->config->target_count; i++) {
-		const struct config_target *target = &check->config->targets[i];
-
-		if (target->kind == CONFIG_TARGET_HAPROXY &&
-		    strcmp(target->socket, first->socket) == 0 &&
-		    haproxy_started_loads(arguments, target->output))
-			note_next_start(check, target, &debian);
-	}
 	debian_haproxy_free(&debian);
-}
-
-/* What the `stats socket` lines of HAProxy's files say. */
-struct sockets {
-	const char *wanted;
-	bool found, unknown; /* unknown: a file could not be read, or a path has a variable */
-	char *other;         /* "/etc/haproxy/haproxy.cfg line 3 has /run/b.sock"; NULL: none */
-};
-
-static void read_sockets(struct sockets *sockets, const char *file)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	struct haproxy_lines lines;
-	struct err ignored; /* noted by lint_file() */
-
-	sockets->unknown =
-	    !file_read(file, CHECK_SETTINGS_FILE_MAX, &text, NULL, &ignored) || sockets->unknown;
-	haproxy_lines_init(&lines, text.data, text.len);
-	while (haproxy_lines_next(&lines, &ignored)) {
-		const char *path = haproxy_lines_word(&lines, 2);
-
-		if (!haproxy_line_is(&lines, "stats socket"))
-			continue;
-		path += strncmp(path, "unix@", 5) == 0 ? 5 : 0;
-		sockets->unknown = sockets->unknown || haproxy_lines_has_variable(&lines);
-		sockets->found = sockets->found || haproxy_started_same_file(path, sockets->wanted);
-		if (sockets->other == NULL)
-			sockets->other = xasprintf("%s line %u has %s", file, lines.number, path);
-	}
-	haproxy_lines_fini(&lines);
 }
 
 /* Notes a failure if HAProxy's files no longer have the target's socket: it would be gone after
@@ -273,18 +202,36 @@ static void read_sockets(struct sockets *sockets, const char *file)
 static void check_next_socket(struct check *check, const struct config_target *target,
                               const struct string_list *files)
 {
-	struct sockets sockets = {.wanted = target->socket};
-	auto_free char *what = check_target_name(target);
+	auto_free char *other = NULL;       /* "/etc/haproxy/haproxy.cfg line 3 has /run/b.sock" */
+	bool fine = *target->socket != '/'; /* or not known */
 
-	for (size_t i = 0; *target->socket == '/' && i < files->count; i++)
-		read_sockets(&sockets, files->items[i]);
-	if (sockets.other != NULL && !sockets.found && !sockets.unknown)
-		check_note(check, CHECK_FAIL, what,
-		           "correct that line, or socket in the target's section",
+	for (size_t i = 0; !fine && i < files->count; i++) {
+		auto_strbuf struct strbuf text = STRBUF_INIT;
+		struct haproxy_lines lines;
+		struct err ignored; /* noted by lint_file() */
+
+		fine = !file_read(files->items[i], SETTINGS_FILE_MAX, &text, NULL, &ignored);
+		haproxy_lines_init(&lines, text.data, text.len);
+		while (haproxy_lines_next(&lines, &ignored)) {
+			const char *path = haproxy_lines_word(&lines, 2);
+
+			if (!haproxy_line_is(&lines, "stats socket"))
+				continue;
+			path += strncmp(path, "unix@", 5) == 0 ? 5 : 0;
+			fine = fine || haproxy_lines_has_variable(&lines) ||
+			       haproxy_started_same_file(path, target->socket);
+			if (other == NULL)
+				other = xasprintf("%s line %u has %s", files->items[i],
+				                  lines.number, path);
+		}
+		haproxy_lines_fini(&lines);
+	}
+	check_about_target(check, target);
+	if (other != NULL && !fine)
+		check_fail(check, "correct that line, or socket in the target's section",
 		           "no file of HAProxy has \"stats socket %s\" (%s): segue cannot reach it "
 		           "from its next start or reload on",
-		           target->socket, sockets.other);
-	free(sockets.other);
+		           target->socket, other);
 }
 
 /* Finds the -f arguments of the process `pid`, or those of check_command if `pid` is 0 or the
@@ -293,24 +240,16 @@ static void check_next_socket(struct check *check, const struct config_target *t
 static void check_settings(struct check *check, const struct config_target *target, int64_t pid)
 {
 	int64_t hold_ms = check_hold_ms(check, target->cluster_index);
-	struct string_list arguments = {.count = 0}, files = {.count = 0};
-	auto_free char *what = check_target_name(target);
-	enum haproxy_started how;
+	auto_string_list struct string_list arguments = {.count = 0}, files = {.count = 0};
+	enum haproxy_started how = haproxy_started_with(target, pid, &arguments);
 
-	how = haproxy_started_with(target, pid, &arguments);
-	switch (how) {
-	case HAPROXY_STARTED_PROCESS:
-		check_outputs(check, target, &arguments, pid);
-		check_next_start(check, target, &arguments);
-		break;
-	case HAPROXY_STARTED_UNKNOWN:
-		check_note(check, CHECK_WARN, what, "name them with -f in check_command",
-		           "HAProxy's own files are not known, and not looked at");
+	if (how == HAPROXY_STARTED_UNKNOWN) {
+		check_warn(check, "name them with -f in check_command",
+		           "HAProxy's own files are not known and not checked");
 		return;
-	case HAPROXY_STARTED_DEBIAN:
-	case HAPROXY_STARTED_COMMAND:
-		break;
 	}
+	if (how == HAPROXY_STARTED_PROCESS)
+		check_outputs(check, target, &arguments, pid);
 	for (size_t i = 0; i < arguments.count; i++)
 		if (is_folder(arguments.items[i]) && access(arguments.items[i], R_OK) != 0 &&
 		    errno == EACCES)
@@ -323,8 +262,6 @@ static void check_settings(struct check *check, const struct config_target *targ
 	if (how != HAPROXY_STARTED_COMMAND) /* check_command may name folders of a container */
 		check_next_socket(check, target, &files);
 	check_binds(check, target, &files);
-	string_list_free(&files);
-	string_list_free(&arguments);
 }
 
 /* The running HAProxies: do the sockets answer, do they have level admin, which a move needs, and
@@ -365,68 +302,62 @@ static bool ask(struct check *check, const char *path, bool master, const char *
 	return answer.fine;
 }
 
-static void check_level(struct check *check, const char *what, const char *path)
+static void check_level(struct check *check, const char *path)
 {
 	auto_strbuf struct strbuf reply = STRBUF_INIT;
 	struct err err;
 
 	if (!ask(check, path, false, ADMIN_QUESTION, &reply, &err))
-		check_note(check, CHECK_FAIL, what, NULL, "%s: %s", path, err.message);
+		check_fail(check, NULL, "%s: %s", path, err.message);
 	else if (strcasestr(reply.data, "permission denied") != NULL)
-		check_note(check, CHECK_FAIL, what, HAPROXY_ADMIN_CURE,
-		           "%s does not let servers be changed", path);
+		check_fail(check, HAPROXY_ADMIN_CURE, "%s does not allow changes of servers", path);
 	else
-		check_note(check, CHECK_OK, what, NULL, "%s has level admin", path);
+		check_ok(check, "%s has level admin", path);
 }
 
 /* Returns HAProxy's pid, or 0. */
-static int64_t check_socket(struct check *check, const char *what, const char *path)
+static int64_t check_socket(struct check *check, const char *path)
 {
 	auto_strbuf struct strbuf reply = STRBUF_INIT;
 	struct haproxy_info info;
 	struct err err;
 
 	if (check_is_shut(check, path)) {
-		check_denied(check, CHECK_FAIL, what, "connect to", path);
-		return 0;
-	}
-	if (!ask(check, path, false, "show info", &reply, &err)) {
+		check_denied(check, CHECK_FAIL, check->what, "connect to", path);
+	} else if (!ask(check, path, false, "show info", &reply, &err)) {
 		auto_free char *line = xasprintf(
 		    "is HAProxy up? In the section global of haproxy.cfg there has to be: stats "
 		    "socket %s mode 660 level admin",
 		    path);
 		auto_free char *fix = check_socket_fix(path, line);
 
-		check_note(check, CHECK_FAIL, what, fix, "stats socket %s: %s", path, err.message);
-		return 0;
+		check_fail(check, fix, "stats socket %s: %s", path, err.message);
+	} else if (!haproxy_info_parse(reply.data, reply.len, &info, &err)) {
+		check_fail(check, "correct socket: it has to be HAProxy's stats socket", "%s: %s",
+		           path, err.message);
+	} else {
+		check_note(check, info.stopping ? CHECK_WARN : CHECK_OK, check->what, NULL,
+		           "%s: HAProxy %s, pid %" PRId64 "%s", path, info.version, info.pid,
+		           info.stopping ? ", an old worker that is stopping" : "");
+		check_level(check, path);
+		return info.pid;
 	}
-	if (!haproxy_info_parse(reply.data, reply.len, &info, &err)) {
-		check_note(check, CHECK_FAIL, what, "name HAProxy's stats socket", "%s: %s", path,
-		           err.message);
-		return 0;
-	}
-	check_note(check, info.stopping ? CHECK_WARN : CHECK_OK, what, NULL,
-	           "%s: HAProxy %s, pid %" PRId64 "%s", path, info.version, info.pid,
-	           info.stopping ? ", an old worker that is stopping" : "");
-	check_level(check, what, path);
-	return info.pid;
+	return 0;
 }
 
 static char *master_fix(const struct config_target *target)
 {
 	const char *path = target->master_socket;
-	auto_free char *line = check_haproxy_arguments(target, NULL);
-	auto_free char *make = xasprintf("HAProxy makes it when it is started with -W -S; Debian: "
-	                                 "%s in /etc/default/haproxy, then systemctl restart "
-	                                 "haproxy",
-	                                 line);
+	const bool closed = access(path, F_OK) == 0 && access(path, W_OK) != 0;
+	auto_free char *line = haproxy_arguments(target, NULL);
+	auto_free char *fix =
+	    xasprintf("%s: %s in /etc/default/haproxy, then systemctl restart haproxy",
+	              closed ? "only root may use it: run segue as root, or open it to a group of "
+	                       "segue's user"
+	                     : "HAProxy creates it when it is started with -W -S; Debian",
+	              line);
 
-	if (access(path, F_OK) == 0 && access(path, W_OK) != 0)
-		return xasprintf("it is root's alone: run segue as root, or open it to a group of "
-		                 "segue's user: %s in /etc/default/haproxy, then systemctl "
-		                 "restart haproxy",
-		                 line);
-	return check_socket_fix(path, make);
+	return closed ? STEAL(fix) : check_socket_fix(path, fix);
 }
 
 static bool has_worker(const struct haproxy_procs *procs, int64_t pid)
@@ -438,64 +369,69 @@ static bool has_worker(const struct haproxy_procs *procs, int64_t pid)
 }
 
 /* `pid`: the HAProxy that answers at the stats socket; 0: not known. */
-static void check_master(struct check *check, const char *what, const struct config_target *target,
-                         int64_t pid)
+static void check_master(struct check *check, const struct config_target *target, int64_t pid)
 {
 	const char *path = target->master_socket;
 	auto_strbuf struct strbuf reply = STRBUF_INIT;
 	struct haproxy_procs procs;
 	struct err err;
 
+	check_about_target(check, target);
 	if (check_is_shut(check, path)) {
-		check_denied(check, CHECK_FAIL, what, "connect to", path);
+		check_denied(check, CHECK_FAIL, check->what, "connect to", path);
 		return;
 	}
 	if (!ask(check, path, true, "show proc", &reply, &err) ||
 	    !haproxy_procs_parse(reply.data, reply.len, &procs, &err)) {
 		auto_free char *fix = master_fix(target);
 
-		check_note(check, CHECK_FAIL, what, fix, "master socket %s: %s", path, err.message);
+		check_fail(check, fix, "master socket %s: %s", path, err.message);
 		return;
 	}
-	check_note(check, procs.failed > 0 ? CHECK_WARN : CHECK_OK, what,
-	           procs.failed > 0 ? "haproxy -c says what is wrong with its files" : NULL,
+	check_note(check, procs.failed > 0 ? CHECK_WARN : CHECK_OK, check->what,
+	           procs.failed > 0 ? "run haproxy -c to see what is wrong with its files" : NULL,
 	           "%s: master %" PRId64 ", worker %" PRId64 ", old workers %zu, failed reloads %u",
 	           path, procs.master_pid, procs.worker_pid, procs.old_count, procs.failed);
 	if (pid != 0 && !has_worker(&procs, pid))
-		check_note(check, CHECK_FAIL, what,
-		           "correct the one that is another HAProxy's: servers are changed over "
-		           "socket, and master_socket reloads",
+		check_fail(check,
+		           "correct socket or master_socket: one of them belongs to another "
+		           "HAProxy",
 		           "pid %" PRId64 " answers at %s, and is no worker of the master at %s",
 		           pid, target->socket, path);
 	haproxy_procs_free(&procs);
 }
 
-static bool is_first_of_master(const struct config *config, size_t target)
+/* True if a target before this one has the same sockets. */
+static bool is_repeated(const struct config *config, size_t target)
 {
-	size_t first = 0;
+	const struct config_target *wanted = &config->targets[target];
 
-	while (strcmp(config->targets[first].master_socket,
-	              config->targets[target].master_socket) != 0)
-		first++;
-	return first == target;
+	for (size_t i = 0; i < target; i++)
+		if (config->targets[i].kind == CONFIG_TARGET_HAPROXY &&
+		    strcmp(config->targets[i].socket, wanted->socket) == 0 &&
+		    strcmp(config->targets[i].master_socket, wanted->master_socket) == 0)
+			return true;
+	return false;
 }
 
 void check_haproxies(struct check *check)
 {
-	int64_t pid;
+	const struct config *config = check->config;
+	auto_free int64_t *pids = xcalloc(config->target_count, sizeof(*pids));
 
-	for (size_t i = 0; i < check->config->target_count; i++) {
-		const struct config_target *target = &check->config->targets[i];
-		auto_free char *what = check_target_name(target);
+	for (size_t i = 0; i < config->target_count; i++) {
+		const struct config_target *target = &config->targets[i];
+		size_t first;
 
 		if (target->kind != CONFIG_TARGET_HAPROXY)
 			continue;
-		pid = 0;
-		if (config_haproxy_first(check->config, i) == i) {
-			pid = check_socket(check, what, target->socket);
-			check_settings(check, target, pid);
+		first = config_haproxy_first(config, i);
+		check_about_target(check, target);
+		if (first == i) {
+			pids[i] = check_socket(check, target->socket);
+			check_settings(check, target, pids[i]);
 		}
-		if (*target->master_socket != '\0' && is_first_of_master(check->config, i))
-			check_master(check, what, target, pid);
+		if (*target->master_socket != '\0' && !is_repeated(config, i))
+			check_master(check, target, pids[first]);
 	}
 }

@@ -21,6 +21,19 @@
  * user is an admin. */
 #define ADMIN_QUESTION "SET segue_check='1'"
 
+/* The PgBouncer of one target. */
+struct pooler {
+	struct check *check;
+	const struct config_target *target;
+	const struct strbuf *text; /* rendered; empty: the template is wrong, which is noted */
+	struct pgbouncer_ini storage, *ini; /* of `text`; NULL: not known */
+	struct console *console;
+	unsigned minor;                                  /* of version 1.x; 0: not known */
+	struct pgbouncer_table config, databases, users; /* of SHOW */
+	struct pgbouncer_main main;                      /* pgbouncer.ini */
+	bool has_main, unrendered; /* unrendered: the output is missing or empty */
+};
+
 struct answer {
 	bool done, fine;
 	struct pgbouncer_table *table;
@@ -43,15 +56,15 @@ static void take_answer(const struct pgbouncer_table *table, const struct err *e
 }
 
 /* Caller frees `table` with pgbouncer_table_free(); it is empty after an error. */
-static bool ask(struct check *check, struct console *console, const char *sql,
-                struct pgbouncer_table *table, struct err *err)
+static bool ask(struct pooler *pooler, const char *sql, struct pgbouncer_table *table,
+                struct err *err)
 {
 	struct answer answer = {.table = table, .err = err};
 
 	*table = (struct pgbouncer_table){0};
 	err_set(err, "no connection was tried");
-	console_query(console, sql, ANSWER_MAX_MS, take_answer, &answer);
-	while (!answer.done && event_base_loop(check->base, EVLOOP_ONCE) == 0)
+	console_query(pooler->console, sql, ANSWER_MAX_MS, take_answer, &answer);
+	while (!answer.done && event_base_loop(pooler->check->base, EVLOOP_ONCE) == 0)
 		;
 	return answer.fine;
 }
@@ -68,12 +81,12 @@ static const char *console_fix(const struct err *err)
 		       "in as user=pgbouncer; or name in console a user of admin_users in "
 		       "pgbouncer.ini who has a password in passfile";
 	case PGBOUNCER_NO_DATABASE:
-		return "dbname=pgbouncer, in console";
+		return "set dbname=pgbouncer in console";
 	case PGBOUNCER_OTHER:
 	case PGBOUNCER_NOT_PAUSED:
 	case PGBOUNCER_ALREADY_PAUSED:
 	case PGBOUNCER_RELOAD_FAILED:
-		return "is PgBouncer up (systemctl status pgbouncer), are host (its "
+		return "is PgBouncer running (systemctl status pgbouncer), are host (its "
 		       "unix_socket_dir) and port (its listen_port) in console right, and may this "
 		       "user log in?";
 	}
@@ -82,67 +95,66 @@ static const char *console_fix(const struct err *err)
 
 /* The console decides by the system user and the passwords that this user has, so the refusal of a
  * bystander says nothing about segue. */
-static void note_refused(struct check *check, const char *what, const struct err *err)
+static void note_refused(struct pooler *pooler, const struct err *err)
 {
+	struct check *check = pooler->check;
 	auto_free char *thing = xasprintf("PgBouncer's console (%s)", err->message);
 
 	if (check->bystander)
-		check_denied(check, CHECK_FAIL, what, "ask", thing);
+		check_denied(check, CHECK_FAIL, check->what, "ask", thing);
 	else
-		check_note(
-		    check, CHECK_FAIL, what, console_fix(err), "%s%s",
+		check_fail(
+		    check, console_fix(err), "%s%s",
 		    strncmp(err->message, "console: ", 9) == 0 ? "" : "console: ", err->message);
 }
 
-static bool check_version(struct check *check, struct console *console, const char *what,
-                          unsigned *minor)
+static bool check_version(struct pooler *pooler)
 {
 	struct pgbouncer_table table;
 	const char *version = NULL;
 	unsigned major = 0;
 	struct err err;
 
-	if (!ask(check, console, "SHOW VERSION", &table, &err)) {
-		note_refused(check, what, &err);
+	if (!ask(pooler, "SHOW VERSION", &table, &err)) {
+		note_refused(pooler, &err);
 		return false;
 	}
 	if (table.row_count > 0)
 		version = pgbouncer_table_get(&table, 0, "version");
-	if (version == NULL || !pgbouncer_version_parse(version, &major, minor))
-		check_note(check, CHECK_WARN, what, "segue knows PgBouncer 1.12 to 1.25",
-		           "console: no version that can be read");
+	if (version == NULL || !pgbouncer_version_parse(version, &major, &pooler->minor))
+		version = "the version cannot be read";
+	if (major == 1 && pooler->minor >= 12)
+		check_ok(pooler->check, "console: %s", version);
 	else
-		check_note(check, major == 1 && *minor >= 12 ? CHECK_OK : CHECK_WARN, what,
-		           major == 1 && *minor >= 12 ? NULL : "segue knows 1.12 to 1.25",
-		           "console: %s", version);
+		check_warn(pooler->check, "segue knows PgBouncer 1.12 to 1.25", "console: %s",
+		           version);
 	pgbouncer_table_free(&table);
 	return true;
 }
 
-static void check_admin(struct check *check, struct console *console, const char *what)
+static void check_admin(struct pooler *pooler)
 {
 	struct pgbouncer_table table;
 	struct err err = {0};
-	bool fine = ask(check, console, ADMIN_QUESTION, &table, &err);
 
-	pgbouncer_table_free(&table);
-	if (fine || strstr(err.message, "SET failed") != NULL)
-		check_note(check, CHECK_OK, what, NULL, "console: its user is an admin");
+	if (ask(pooler, ADMIN_QUESTION, &table, &err) || strstr(err.message, "SET failed") != NULL)
+		check_ok(pooler->check, "console: its user is an admin");
 	else
-		note_refused(check, what, &err);
+		note_refused(pooler, &err);
+	pgbouncer_table_free(&table);
 }
 
 /* PgBouncer before 1.17 takes a list of hosts for the name of one host, which does not exist. */
-static void check_lists(struct check *check, const char *what, const struct pgbouncer_ini *ini,
-                        unsigned minor)
+static void check_lists(const struct pooler *pooler)
 {
-	for (size_t i = 0; minor > 0 && minor < 17 && i < ini->count; i++)
+	const struct pgbouncer_ini *ini = pooler->ini;
+
+	for (size_t i = 0; pooler->minor > 0 && pooler->minor < 17 && i < ini->count; i++)
 		if (strchr(ini->databases[i].host, ',') != NULL)
-			check_note(
-			    check, CHECK_FAIL, what, "name one host in the template",
-			    "rendered line %u: %s has a list of hosts, which PgBouncer takes "
-			    "from 1.17 on",
-			    ini->databases[i].line, ini->databases[i].name);
+			check_fail(pooler->check, "name one host in the template",
+			           "rendered line %u: %s has a list of hosts, which PgBouncer "
+			           "supports from 1.17 on",
+			           ini->databases[i].line, ini->databases[i].name);
 }
 
 /* True if the file is missing or empty, as the README tells people to prepare it before the first
@@ -158,218 +170,177 @@ static bool is_unrendered(const char *output)
 	return text.data[strspn(text.data, " \t\r\n")] == '\0';
 }
 
-/* SHOW DATABASES does not prove that PgBouncer reads the output: a copy of the output, or an older
- * entry of the same name, may show the same today. */
-static void check_include(struct check *check, const char *what, const char *main_file,
-                          const struct pgbouncer_main *found, const char *output)
+/* pgbouncer.ini cannot be read here: it is on another machine, or only PgBouncer's user may read
+ * it. */
+static void note_unread(const struct pooler *pooler, const char *main_file, const char *problem)
 {
-	auto_free char *fix = xasprintf(PGBOUNCER_NOT_INCLUDED_CURE, output);
-
+	struct check *check = pooler->check;
+	auto_free char *fix = xasprintf("let %s read it", check->as);
 	struct err err;
 
-	if (!pgbouncer_main_obeys(found, output, &err))
-		check_note(check, CHECK_FAIL, what, "systemctl reload pgbouncer", "%s",
-		           err.message);
-	if (pgbouncer_main_leaves_out(found))
-		check_note(check, CHECK_FAIL, what, fix, PGBOUNCER_NOT_INCLUDED, main_file, output);
+	if (*main_file == '/' && !next_start_reads(&pooler->config, main_file, &err))
+		check_fail(check,
+		           "until it can read that file, PgBouncer follows no failover and does "
+		           "not start again",
+		           "%s", err.message);
+	else if (pooler->unrendered)
+		check_warn(check, "check it yourself",
+		           "cannot check that pgbouncer.ini has %%include %s: %s",
+		           pooler->target->output, problem);
+	else if (access(main_file, F_OK) == 0)
+		check_warn(check, fix, "cannot check whether PgBouncer would load it: %s", problem);
 }
 
-/* Can clients still reach PgBouncer and log in after its next start? */
-static void check_next(struct check *check, const char *what, const struct pgbouncer_table *config,
-                       const struct pgbouncer_main *found)
+/* Reads pgbouncer.ini as a RELOAD would. False if it cannot be read here. */
+static bool check_main(struct pooler *pooler, const char *main_file)
 {
+	struct check *check = pooler->check;
+	const struct pgbouncer_reading reading = {.minor = pooler->minor,
+	                                          .config = &pooler->config,
+	                                          .output = pooler->target->output,
+	                                          .text = pooler->ini != NULL ? pooler->text->data
+	                                                                      : NULL,
+	                                          .len = pooler->text->len,
+	                                          .ini = pooler->ini};
+	struct err err;
+
+	if (main_file == NULL ||
+	    (check->bystander && !check_may_read(check, CHECK_WARN, check->what, main_file)))
+		return false;
+	if (*main_file != '/')
+		err_set(&err, "%s, where PgBouncer was started", main_file);
+	if (*main_file != '/' || !pgbouncer_main_load(main_file, &reading, &pooler->main, &err)) {
+		note_unread(pooler, main_file, err.message);
+		return false;
+	}
+	if (pooler->main.problem != NULL)
+		check_fail(
+		    check, "correct it, then systemctl reload pgbouncer",
+		    "a RELOAD would reset settings and drop databases, so segue sends none: %s",
+		    pooler->main.problem);
+	return true;
+}
+
+/* Does PgBouncer read the output? SHOW DATABASES does not prove it: a copy of the output, or an
+ * older entry of the same name, may show the same today. And can clients still reach PgBouncer and
+ * log in after its next start? */
+static void check_next(const struct pooler *pooler, const char *main_file)
+{
+	struct check *check = pooler->check;
+	const char *output = pooler->target->output;
+	auto_free char *fix = xasprintf(PGBOUNCER_NOT_INCLUDED_CURE, output);
 	auto_string_list struct string_list differs = {.count = 0};
 	struct err err;
 	bool some;
 
-	if (!next_start_lets_in(config, found, &some, &err))
-		check_note(check, some ? CHECK_WARN : CHECK_FAIL, what, NULL, "%s", err.message);
-	next_start_differs(config, found, false, &differs);
-	check_note_all(check, CHECK_WARN, what, NULL, "", &differs);
-}
-
-/* pgbouncer.ini cannot be read here: it is on another machine, or only PgBouncer's user may read
- * it. */
-static void note_unread(struct check *check, const char *what, const char *main_file,
-                        const struct pgbouncer_table *config, const char *output,
-                        const char *problem)
-{
-	auto_free char *fix = xasprintf("let %s read it", check->as);
-	struct err err;
-
-	if (*main_file == '/' && !next_start_reads(config, main_file, &err)) {
-		check_note(check, CHECK_FAIL, what,
-		           "until then it follows no failover, and does not start again", "%s",
+	if (!pgbouncer_main_obeys(&pooler->main, output, &err))
+		check_fail(check, "systemctl reload pgbouncer", "%s", err.message);
+	if (pgbouncer_main_leaves_out(&pooler->main))
+		check_fail(check, fix, PGBOUNCER_NOT_INCLUDED, main_file, output);
+	if (!next_start_lets_in(&pooler->config, &pooler->main, &some, &err))
+		check_note(check, some ? CHECK_WARN : CHECK_FAIL, check->what, NULL, "%s",
 		           err.message);
-		return;
-	}
-	if (is_unrendered(output))
-		check_note(check, CHECK_WARN, what, "look for it yourself",
-		           "whether %%include %s is in it is not known: %s", output, problem);
-	else if (access(main_file, F_OK) == 0)
-		check_note(check, CHECK_WARN, what, fix,
-		           "whether PgBouncer would load it is not known: %s", problem);
+	next_start_differs(&pooler->config, &pooler->main, false, &differs);
+	check_note_all(check, CHECK_WARN, check->what, NULL, "", &differs);
 }
 
-/* Reads pgbouncer.ini as a RELOAD would. False if it cannot be read here. Free `found` in either
- * case. */
-static bool check_main(struct check *check, const char *what, const char *main_file,
-                       const char *output, const struct pgbouncer_reading *reading,
-                       struct pgbouncer_main *found)
+static void check_settings(const struct pooler *pooler)
 {
-	struct err err;
-
-	*found = (struct pgbouncer_main){0};
-	if (main_file == NULL ||
-	    (check->bystander && !check_may_read(check, CHECK_WARN, what, main_file)))
-		return false;
-	if (*main_file != '/')
-		err_set(&err, "%s, where PgBouncer was started", main_file);
-	if (*main_file != '/' || !pgbouncer_main_load(main_file, reading, found, &err)) {
-		note_unread(check, what, main_file, reading->config, output, err.message);
-		return false;
-	}
-	if (found->problem != NULL)
-		check_note(
-		    check, CHECK_FAIL, what, "correct it, then systemctl reload pgbouncer",
-		    "a RELOAD would reset settings and drop databases, and segue sends none: "
-		    "%s",
-		    found->problem);
-	return true;
-}
-
-/* The rendered text of a target, if it could be rendered. */
-struct rendered {
-	struct strbuf text;
-	struct pgbouncer_ini storage,
-	    *ini; /* NULL: the template is wrong, which is noted already */
-};
-
-static void note_unrendered(struct check *check, const char *what, const char *output)
-{
-	if (access(output, F_OK) != 0)
-		check_note(check, CHECK_WARN, what, "make it, empty, or let `segue run` write it",
-		           "there is no %s: PgBouncer does not start with a %%include of a file "
-		           "that is missing",
-		           output);
-	else
-		check_note(check, CHECK_OK, what, NULL, "%s: not rendered yet: `segue run` does",
-		           output);
-}
-
-static void check_main_settings(struct check *check, const char *what,
-                                const struct config_target *target, const struct rendered *rendered,
-                                unsigned minor, const struct pgbouncer_table *config,
-                                const struct pgbouncer_table *databases,
-                                const struct pgbouncer_table *users)
-{
-	bool unrendered = is_unrendered(target->output);
-	const char *main_file = pgbouncer_config_get(config, "conffile");
-	const struct pgbouncer_reading reading = {
-	    .minor = minor,
-	    .config = config,
-	    .output = target->output,
-	    .text = rendered->ini != NULL ? rendered->text.data : NULL,
-	    .len = rendered->text.len,
-	    .ini = rendered->ini};
+	struct check *check = pooler->check;
+	const struct config_target *target = pooler->target;
+	const struct pgbouncer_lint lint = {.config = &pooler->config,
+	                                    .databases = &pooler->databases,
+	                                    .users = &pooler->users,
+	                                    .ini = pooler->ini,
+	                                    .output = target->output,
+	                                    .main = pooler->has_main ? &pooler->main : NULL,
+	                                    .topology = &check->topologies[target->cluster_index],
+	                                    .unrendered = pooler->unrendered,
+	                                    .console = target->console,
+	                                    .hold_timeout_ms =
+	                                        check_hold_ms(check, target->cluster_index)};
 	auto_string_list struct string_list findings = {.count = 0};
-	struct pgbouncer_main found;
-	bool known = check_main(check, what, main_file, target->output, &reading, &found);
 
-	if (known) {
-		check_include(check, what, main_file, &found, target->output);
-		check_next(check, what, config, &found);
-	}
-	pgbouncer_lint(
-	    &(struct pgbouncer_lint){.config = config,
-	                             .databases = databases,
-	                             .users = users,
-	                             .ini = rendered->ini,
-	                             .output = target->output,
-	                             .main = known ? &found : NULL,
-	                             .topology = &check->topologies[target->cluster_index],
-	                             .unrendered = unrendered,
-	                             .console = target->console,
-	                             .hold_timeout_ms =
-	                                 check_hold_ms(check, target->cluster_index)},
-	    &findings);
-	check_note_all(check, CHECK_WARN, what, NULL, "", &findings);
-	pgbouncer_main_free(&found);
+	pgbouncer_lint(&lint, &findings);
+	check_note_all(check, CHECK_WARN, check->what, NULL, "", &findings);
 }
 
-static void check_own(struct check *check, const struct config_target *target,
-                      const struct pgbouncer_table *config)
+static void check_own(const struct pooler *pooler)
 {
-	const struct topology *topology = &check->topologies[target->cluster_index];
-	const char *address = pgbouncer_config_get(config, "listen_addr");
-	const char *port = pgbouncer_config_get(config, "listen_port");
+	const struct topology *topology = &pooler->check->topologies[pooler->target->cluster_index];
+	const char *address = pgbouncer_config_get(&pooler->config, "listen_addr");
+	const char *port = pgbouncer_config_get(&pooler->config, "listen_port");
 	const struct member *primary = &topology->primary;
 
 	if (topology->has_primary && address != NULL && port != NULL &&
 	    strtoul(port, NULL, 10) == primary->port &&
 	    pgbouncer_listens_at(address, primary->address))
-		check_note_own(check, target, "that the store names", primary->address,
-		               primary->port);
+		check_note_own(pooler->check, pooler->target, "that ZooKeeper names",
+		               primary->address, primary->port);
 }
 
-static void check_running(struct check *check, struct console *console, const char *what,
-                          const struct config_target *target, const struct rendered *rendered,
-                          unsigned minor)
+static void check_running(struct pooler *pooler)
 {
-	struct pgbouncer_table config, databases = {0}, users = {0};
+	const char *output = pooler->target->output, *main_file;
 	struct err err;
 	uid_t user;
+	uid_t user;
 
-	if (is_unrendered(target->output))
-		note_unrendered(check, what, target->output);
-	if (ask(check, console, "SHOW CONFIG", &config, &err) &&
-	    ask(check, console, "SHOW DATABASES", &databases, &err) &&
-	    ask(check, console, "SHOW USERS", &users, &err)) {
-		check_main_settings(check, what, target, rendered, minor, &config, &databases,
-		                    &users);
-		check_own(check, target, &config);
-		if (next_start_user(&config, &user))
-			check_reader(check, target, "PgBouncer", user);
-	} else {
-		note_refused(check, what, &err);
+	pooler->unrendered = is_unrendered(output);
+	if (access(output, F_OK) != 0)
+		check_warn(pooler->check, "create it empty, or let `segue run` write it",
+		           "there is no %s: PgBouncer does not start while %%include names a "
+		           "missing file",
+		           output);
+	else if (pooler->unrendered)
+		check_ok(pooler->check, "%s: not rendered yet: `segue run` renders it", output);
+	if (!ask(pooler, "SHOW CONFIG", &pooler->config, &err) ||
+	    !ask(pooler, "SHOW DATABASES", &pooler->databases, &err) ||
+	    !ask(pooler, "SHOW USERS", &pooler->users, &err)) {
+		note_refused(pooler, &err);
+		return;
 	}
-	pgbouncer_table_free(&config);
-	pgbouncer_table_free(&databases);
-	pgbouncer_table_free(&users);
+	main_file = pgbouncer_config_get(&pooler->config, "conffile");
+	pooler->has_main = check_main(pooler, main_file);
+	if (pooler->has_main)
+		check_next(pooler, main_file);
+	check_settings(pooler);
+	check_own(pooler);
+	if (next_start_user(&pooler->config, &user))
+		check_reader(pooler->check, pooler->target, "PgBouncer", user);
 }
 
-static void render(struct check *check, const struct config_target *target, struct rendered *out)
+static void check_pooler(struct pooler *pooler)
 {
-	struct err ignored;
+	struct err ignored; /* noted by check_targets() */
 
-	*out = (struct rendered){.text = STRBUF_INIT};
-	if (check_render(check, target, &out->text, &ignored) &&
-	    pgbouncer_ini_parse(out->text.data, out->text.len, &out->storage, &ignored))
-		out->ini = &out->storage;
-}
-
-static void check_console(struct check *check, const struct config_target *target)
-{
-	auto_free char *what = check_target_name(target);
-	struct console *console = console_create(check->base, target->console);
-	struct rendered rendered;
-	unsigned minor = 0;
-
-	render(check, target, &rendered);
-	if (check_version(check, console, what, &minor)) {
-		check_admin(check, console, what);
-		if (rendered.ini != NULL)
-			check_lists(check, what, rendered.ini, minor);
-		check_running(check, console, what, target, &rendered, minor);
-	}
-	console_close(console);
-	pgbouncer_ini_free(&rendered.storage);
-	strbuf_fini(&rendered.text);
+	if (pooler->text->len > 0 &&
+	    pgbouncer_ini_parse(pooler->text->data, pooler->text->len, &pooler->storage, &ignored))
+		pooler->ini = &pooler->storage;
+	if (!check_version(pooler))
+		return;
+	check_admin(pooler);
+	if (pooler->ini != NULL)
+		check_lists(pooler);
+	check_running(pooler);
 }
 
 void check_pgbouncers(struct check *check)
 {
-	for (size_t i = 0; i < check->config->target_count; i++)
-		if (check->config->targets[i].kind == CONFIG_TARGET_PGBOUNCER)
-			check_console(check, &check->config->targets[i]);
+	for (size_t i = 0; i < check->config->target_count; i++) {
+		const struct config_target *target = &check->config->targets[i];
+		struct pooler pooler = {.check = check, .target = target, .text = &check->texts[i]};
+
+		if (target->kind != CONFIG_TARGET_PGBOUNCER)
+			continue;
+		check_about_target(check, target);
+		pooler.console = console_create(check->base, target->console);
+		check_pooler(&pooler);
+		console_close(pooler.console);
+		pgbouncer_table_free(&pooler.config);
+		pgbouncer_table_free(&pooler.databases);
+		pgbouncer_table_free(&pooler.users);
+		pgbouncer_main_free(&pooler.main);
+		pgbouncer_ini_free(&pooler.storage);
+	}
 }

@@ -19,7 +19,6 @@ struct trial {
 	struct check *check;
 	const struct config_publisher *config;
 	const struct config_cluster *cluster;
-	char *what;
 	char *path;           /* the master znode */
 	struct zk_write *set; /* NULL: ZooKeeper has answered */
 	unsigned open;        /* how many answers are still awaited */
@@ -33,38 +32,26 @@ static void end_one(struct trial *trial)
 
 /* -- the servers -- */
 
-static void note_standby(const struct trial *trial, const struct node_state *node_state,
-                         const char *name)
+static void note_node(const struct trial *trial, const struct node_state *node)
 {
-	if (node_state->timeline == 0 && node_state->receiving)
-		check_note(trial->check, CHECK_WARN, trial->what,
-		           "GRANT pg_monitor TO the role of conninfo",
+	struct check *check = trial->check;
+	auto_free char *name =
+	    xasprintf("%s%s%s port %u", node->name, *node->name != '\0' ? " at " : "", node->host,
+	              (unsigned)node->port);
+
+	if (node->class != SERVER_ANSWERED)
+		check_warn(check,
+		           "is it running, and does pg_hba.conf let the role of conninfo in?",
+		           "%s: %s", name, server_class_name(node->class));
+	else if (node->role == NODE_WITNESS)
+		check_ok(check, "%s is repmgr's witness", name);
+	else if (node->in_recovery && node->timeline == 0 && node->receiving)
+		check_warn(check, "GRANT pg_monitor TO the role of conninfo",
 		           "%s is a standby, whose timeline the role may not read", name);
 	else
-		check_note(trial->check, CHECK_OK, trial->what, NULL,
-		           "%s is a standby on timeline %lld", name,
-		           (long long)node_state->timeline);
-}
-
-static void note_sighting(const struct trial *trial, const struct node_state *node_state)
-{
-	auto_free char *name =
-	    xasprintf("%s%s%s port %u", node_state->name, *node_state->name != '\0' ? " at " : "",
-	              node_state->host, (unsigned)node_state->port);
-
-	if (node_state->class != SERVER_ANSWERED)
-		check_note(trial->check, CHECK_WARN, trial->what,
-		           "is it up, and does pg_hba.conf let the role of conninfo in?", "%s: %s",
-		           name, server_class_name(node_state->class));
-	else if (node_state->role == NODE_WITNESS)
-		check_note(trial->check, CHECK_OK, trial->what, NULL, "%s is repmgr's witness",
-		           name);
-	else if (node_state->in_recovery)
-		note_standby(trial, node_state, name);
-	else
-		check_note(trial->check, CHECK_OK, trial->what, NULL,
-		           "%s takes writes on timeline %lld", name,
-		           (long long)node_state->timeline);
+		check_ok(check, "%s %s on timeline %lld", name,
+		         node->in_recovery ? "is a standby" : "takes writes",
+		         (long long)node->timeline);
 }
 
 static void note_repmgr(const struct trial *trial, const struct observation *seen)
@@ -75,15 +62,16 @@ static void note_repmgr(const struct trial *trial, const struct observation *see
 	if (trial->config->repmgr == CONFIG_REPMGR_NO || seen->repmgr == NODE_QUERY_REPMGR_UNKNOWN)
 		return;
 	if (seen->repmgr == NODE_QUERY_REPMGR_READABLE)
-		check_note(trial->check, CHECK_OK, trial->what, NULL,
-		           "repmgr's tables are read, in schema %s", schema);
+		check_ok(trial->check, "repmgr's tables are read, in schema %s", schema);
 	else if (seen->repmgr == NODE_QUERY_REPMGR_DENIED)
-		check_note(trial->check, CHECK_FAIL, trial->what,
+		check_fail(trial->check,
 		           "GRANT USAGE on the schema, and SELECT on its tables nodes and events",
 		           "the role may not read repmgr's tables in schema %s", schema);
 	else
-		check_note(trial->check, wanted ? CHECK_FAIL : CHECK_OK, trial->what,
-		           wanted ? "dbname in conninfo, repmgr_schema, or repmgr = no" : NULL,
+		check_note(trial->check, wanted ? CHECK_FAIL : CHECK_OK, trial->check->what,
+		           wanted
+		               ? "correct dbname in conninfo or repmgr_schema, or set repmgr = no"
+		               : NULL,
 		           "there is no repmgr in schema %s", schema);
 }
 
@@ -93,15 +81,14 @@ static void on_observed(const struct observation *seen, void *arg)
 	size_t answers = 0;
 
 	for (size_t i = 0; i < seen->count; i++) {
-		note_sighting(trial, &seen->states[i]);
+		note_node(trial, &seen->states[i]);
 		answers += seen->states[i].class == SERVER_ANSWERED;
 	}
 	if (answers == 0 && trial->check->bystander)
-		check_denied(trial->check, CHECK_FAIL, trial->what, "ask", "any server");
+		check_denied(trial->check, CHECK_FAIL, trial->check->what, "ask", "any server");
 	else if (answers == 0)
-		check_note(trial->check, CHECK_FAIL, trial->what,
-		           "segue publish would be blind: see above", "none of %zu servers answers",
-		           seen->count);
+		check_fail(trial->check, "segue publish could not see any server: see above",
+		           "none of %zu servers answers", seen->count);
 	note_repmgr(trial, seen);
 	end_one(trial);
 }
@@ -123,50 +110,28 @@ static void on_refused(const struct zk_answer *answer, void *arg)
 	case ZK_RESULT_OK:
 	case ZK_RESULT_EXISTS:
 	case ZK_RESULT_BAD_VERSION:
-		check_note(check, CHECK_OK, trial->what, NULL, "%s may be written", trial->path);
+		check_ok(check, "%s may be written", trial->path);
 		break;
 	case ZK_RESULT_NO_NODE:
-		check_note(check, CHECK_OK, trial->what, NULL,
-		           "%s does not exist yet: the first publisher makes it", trial->path);
+		check_ok(check, "%s does not exist yet: the first publisher creates it",
+		         trial->path);
 		break;
 	case ZK_RESULT_DENIED:
-		check_note(check, CHECK_FAIL, trial->what,
-		           "auth_file has to have the user that the ACL names",
+		check_fail(check, "auth_file has to have the user that the ACL names",
 		           "%s may not be written: %s", trial->path, answer->problem);
 		break;
 	case ZK_RESULT_REFUSED:
 	case ZK_RESULT_NOT_SENT:
 	case ZK_RESULT_LOST:
-		check_note(check, CHECK_FAIL, trial->what, "is the store up?",
-		           "whether %s may be written is not known: %s", trial->path,
+		check_fail(check, "is ZooKeeper running?",
+		           "cannot tell whether %s may be written: %s", trial->path,
 		           answer->problem);
 		break;
 	}
 	end_one(trial);
 }
 
-static void wait_for(struct trial *trial)
-{
-	int64_t ms = ZK_WRITE_TIMEOUT_MS + 4 * trial->cluster->verify_timeout_ms + SLACK_MS;
-
-	check_run_loop(trial->check, ms);
-	if (trial->open > 0)
-		check_note(trial->check, CHECK_FAIL, trial->what, "is this host overloaded?",
-		           "no answer within %lld ms", (long long)ms);
-}
-
-/* -- one publisher -- */
-
-static void ask(struct trial *trial, struct observe *observe, struct zk *zk)
-{
-	observe_look(observe);
-	trial->set = zk_write_set(zk, trial->path, "", 0, INT_MAX, on_refused, trial);
-	trial->open = 2;
-	wait_for(trial);
-	zk_write_cancel(trial->set);
-}
-
-static void try_one(struct trial *trial, const struct libpq *pq, const struct store *store)
+static void check_one(struct trial *trial, const struct libpq *pq, const struct store *store)
 {
 	const struct observe_options options = {
 	    .base = trial->check->base,
@@ -175,34 +140,39 @@ static void try_one(struct trial *trial, const struct libpq *pq, const struct st
 	    .cluster = trial->cluster,
 	    .config = trial->config,
 	    .callbacks = {.observed = on_observed, .lost = on_lost, .arg = trial}};
+	const int64_t ms = ZK_WRITE_TIMEOUT_MS + 4 * trial->cluster->verify_timeout_ms + SLACK_MS;
 	struct observe *observe;
 	struct err err;
 
 	observe = observe_create(&options, &err);
 	if (observe == NULL) {
-		check_note(trial->check, CHECK_FAIL, trial->what, NULL, "%s", err.message);
+		check_fail(trial->check, NULL, "%s", err.message);
 		return;
 	}
-	ask(trial, observe, store->zk);
+	observe_look(observe);
+	trial->set = zk_write_set(store->zk, trial->path, "", 0, INT_MAX, on_refused, trial);
+	trial->open = 2;
+	check_run_loop(trial->check, ms);
+	if (trial->open > 0)
+		check_fail(trial->check, "is this host overloaded?", "no answer within %lld ms",
+		           (long long)ms);
+	zk_write_cancel(trial->set);
 	observe_destroy(observe);
 }
 
-static void try_all(struct check *check, const struct libpq *pq, const struct store *store)
+static void check_all(struct check *check, const struct libpq *pq, const struct store *store)
 {
 	const struct config *config = check->config;
 
 	for (size_t i = 0; i < config->publisher_count; i++) {
 		const struct config_publisher *publisher = &config->publishers[i];
 		const struct config_cluster *cluster = &config->clusters[publisher->cluster_index];
-		auto_free char *what = xasprintf("publisher/%s", publisher->section);
 		auto_free char *path = layout_master_path(cluster);
-		struct trial trial = {.check = check,
-		                      .config = publisher,
-		                      .cluster = cluster,
-		                      .what = what,
-		                      .path = path};
+		struct trial trial = {
+		    .check = check, .config = publisher, .cluster = cluster, .path = path};
 
-		try_one(&trial, pq, store);
+		check_about(check, "publisher", publisher->section);
+		check_one(&trial, pq, store);
 	}
 }
 
@@ -218,7 +188,7 @@ void check_publishers(struct check *check)
 	if (store == NULL)
 		return; /* check_store() notes it */
 	if (libpq_load(&pq, &err) && store_open(store, &err))
-		try_all(check, &pq, store);
+		check_all(check, &pq, store);
 	else
 		check_note(check, CHECK_FAIL, "publisher", NULL, "%s", err.message);
 	store_close(store);

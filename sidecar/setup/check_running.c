@@ -36,11 +36,10 @@ void check_live_segue(struct check *check)
 
 	if (folder != NULL && strcmp(folder, config->state_dir) != 0)
 		check_note(check, CHECK_WARN, "state_dir",
-		           "is it a slip? A reload (SIGHUP) carries pins, freezes and the last "
-		           "timeline over, a restart does not",
-		           "the segue that runs here keeps them in %s, not in %s", folder,
-		           config->state_dir);
+		           "is this intended? A reload (SIGHUP) keeps pins, freezes and the last "
+		           "timeline; a restart loses them",
+		           "the running segue uses %s, not %s", folder, config->state_dir);
 	if (refused != NULL)
-		check_note(check, CHECK_WARN, "config", "reload segue when the file is right",
-		           "the segue that runs here says: %s", refused);
+		check_note(check, CHECK_WARN, "config", "correct the file, then reload segue",
+		           "the running segue says: %s", refused);
 }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/timer.h"
 #include "cluster/state_file.h"
 #include "decide/election.h"
 #include "postgres/verifier.h"
@@ -16,7 +15,6 @@
 
 /* The servers of one cluster; `verifier` is NULL if no server is asked. */
 struct asked {
-	struct check *check;
 	const struct config_cluster *config;
 	const struct topology *topology;
 	struct applied applied; /* what segue run has applied, from the state file */
@@ -26,91 +24,67 @@ struct asked {
 	size_t member_count;
 };
 
+struct asking {
+	struct check *check;
+	struct asked *clusters;
+	size_t count;
+};
+
 /* One server, for a note about it. */
 struct line {
-	struct asked *asked;
-	const char *what;
+	struct check *check;
+	const struct asked *asked;
 	const struct member *member;
 	const struct server_fact *fact;
 	const struct server_fact *primary; /* NULL: it did not answer that it takes writes */
 	bool is_primary;                   /* the topology says so */
 };
 
-static void stop_loop(void *arg)
+/* An attempt at each server has ended. */
+static bool all_answered(const struct asking *asking)
 {
-	event_base_loopbreak(arg);
+	for (size_t i = 0; i < asking->count; i++) {
+		const struct verifier *verifier = asking->clusters[i].verifier;
+		size_t count = 0;
+		const struct server_fact *facts =
+		    verifier != NULL ? verifier_facts(verifier, &count) : NULL;
+
+		for (size_t k = 0; k < count; k++)
+			if (facts[k].class == SERVER_UNASKED)
+				return false;
+	}
+	return true;
 }
 
-/* Ignores a state file that cannot be read: another check notes it. */
-static void load_applied(struct asked *asked)
+static void on_answer(void *arg)
 {
-	auto_strbuf struct strbuf note = STRBUF_INIT;
-	const struct config *config = asked->check->config;
-	struct err ignored;
+	const struct asking *asking = arg;
 
+	if (all_answered(asking))
+		event_base_loopbreak(asking->check->base);
+}
+
+static void start(struct asking *asking, size_t index)
+{
+	const struct config *config = asking->check->config;
+	struct asked *asked = &asking->clusters[index];
+	const struct topology *topology = &asking->check->topologies[index];
+	auto_strbuf struct strbuf note = STRBUF_INIT;
+	struct err ignored; /* another check notes a state file that cannot be read */
+
+	asked->config = &config->clusters[index];
+	asked->topology = topology;
 	if (!state_load(config->state_dir, asked->config, config->zookeeper_hosts, &asked->applied,
 	                &note, &ignored))
 		asked->applied.has_topology = false;
-}
-
-static void start(struct check *check, size_t index, struct asked *asked)
-{
-	const struct topology *topology = &check->topologies[index];
-
-	*asked = (struct asked){
-	    .check = check, .config = &check->config->clusters[index], .topology = topology};
-	load_applied(asked);
 	if (asked->config->verify == CONFIG_VERIFY_DISABLE || topology_is_example(topology))
 		return;
 	if (topology->has_primary)
 		asked->members[asked->member_count++] = &topology->primary;
 	for (size_t i = 0; i < topology->standby_count; i++)
 		asked->members[asked->member_count++] = &topology->standbys[i];
-	asked->verifier = verifier_create(check->base, asked->config, stop_loop, check->base);
+	asked->verifier = verifier_create(asking->check->base, asked->config, on_answer, asking);
 	verifier_follow(asked->verifier, asked->members, asked->member_count);
-}
-
-static bool is_complete(const struct asked *asked)
-{
-	const struct server_fact *facts;
-	size_t count;
-
-	if (asked->verifier == NULL)
-		return true;
-	facts = verifier_facts(asked->verifier, &count);
-	for (size_t i = 0; i < count; i++)
-		if (facts[i].class == SERVER_UNASKED)
-			return false;
-	return true;
-}
-
-static bool are_complete(const struct asked *asked, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (!is_complete(&asked[i]))
-			return false;
-	return true;
-}
-
-/* Two attempts have to fit, because a server that hangs up once is only asked again. */
-static int64_t longest_wait_ms(const struct asked *asked, size_t count)
-{
-	int64_t longest = 0;
-
-	for (size_t i = 0; i < count; i++)
-		if (asked[i].verifier != NULL && asked[i].config->verify_timeout_ms > longest)
-			longest = asked[i].config->verify_timeout_ms;
-	return 2 * longest + SLACK_MS;
-}
-
-static void wait_for_all(struct check *check, const struct asked *asked, size_t count)
-{
-	struct timer *timer = timer_new(check->base, stop_loop, check->base);
-
-	timer_start(timer, longest_wait_ms(asked, count));
-	while (!are_complete(asked, count) && timer_is_set(timer))
-		event_base_dispatch(check->base);
-	timer_free(timer);
 }
 
 /* What to do about a server that is alive but does not let segue in, by the SQLSTATE in the
@@ -121,21 +95,21 @@ static char *fix_of_denial(const struct line *line)
 		const char *sqlstate, *fix;
 	} fixes[] = {
 	    {"28P01", "put the right password into the passfile of segue's user"},
-	    {"passfile", "put the password into the passfile of segue's user, or name one in "
-	                 "verify_conninfo"},
+	    {"passfile",
+	     "put the password into the passfile of segue's user, or name one in verify_conninfo"},
 	    {"28000",
 	     "if that is the role, on the primary: CREATE ROLE with LOGIN; in pg_hba.conf of each "
 	     "server a line for this database, this role and THIS-MACHINE/32: trust (or "
 	     "scram-sha-256, with a passfile), then SELECT pg_reload_conf()"},
-	    {"3D000", "name a database that is there"},
-	    {"55000", "name a database that takes connections"},
-	    {"42501", "GRANT the role what it may not do"},
+	    {"3D000", "name a database that exists"},
+	    {"55000", "name a database that accepts connections"},
+	    {"42501", "GRANT the role the missing privilege"},
 	};
 	const struct config_cluster *cluster = line->asked->config;
 	auto_free char *login = conninfo_login(cluster->verify_conninfo);
 	const char *fix = "see the server's log";
 
-	for (size_t i = 0; i < sizeof(fixes) / sizeof(fixes[0]); i++)
+	for (size_t i = 0; i < ARRAY_LEN(fixes); i++)
 		if (strstr(line->fact->problem, fixes[i].sqlstate) != NULL)
 			fix = fixes[i].fix;
 	return xasprintf("verify_conninfo in [cluster %s]%s%s: %s", cluster->name,
@@ -146,7 +120,7 @@ static void note(const struct line *line, enum check_grade grade, const char *fi
 {
 	const struct member *member = line->member;
 
-	check_note(line->asked->check, grade, line->what, fix, "%s%s%s port %u, %s: %s",
+	check_note(line->check, grade, line->check->what, fix, "%s%s%s port %u, %s: %s",
 	           member->name, *member->name != '\0' ? " at " : "", line->fact->address,
 	           (unsigned)line->fact->port, line->is_primary ? "primary" : "standby", text);
 }
@@ -155,31 +129,21 @@ static void note(const struct line *line, enum check_grade grade, const char *fi
 static void note_unverified(const struct line *line, const char *fix)
 {
 	bool require = line->asked->config->verify == CONFIG_VERIFY_REQUIRE;
-	bool fails = require || line->asked->denied;
 	auto_free char *server = xasprintf("%s port %u (%s)", line->fact->address,
 	                                   (unsigned)line->fact->port, line->fact->problem);
-	auto_free char *text =
-	    xasprintf("%s, %s: with verify = %s it %s", server_class_name(line->fact->class),
-	              line->fact->problem, require ? "require" : "prefer",
-	              require               ? "is not moved to"
-	              : line->asked->denied ? "is believed to be what the store says, as are all: "
-	                                      "no server lets segue in"
-	                                    : "is believed to be what the store says");
+	auto_free char *text = xasprintf(
+	    "%s, %s: with verify = %s segue %s", server_class_name(line->fact->class),
+	    line->fact->problem, require ? "require" : "prefer",
+	    require ? "does not use it"
+	    : line->asked->denied
+	        ? "trusts ZooKeeper about it and all others, because no server lets segue in"
+	        : "trusts ZooKeeper about it");
 
 	/* The passwords are in the passfile of segue's user, not of a bystander. */
-	if (line->asked->check->bystander && line->fact->class == SERVER_DENIED)
-		check_denied(line->asked->check, CHECK_FAIL, line->what, "log in at", server);
+	if (line->check->bystander && line->fact->class == SERVER_DENIED)
+		check_denied(line->check, CHECK_FAIL, line->check->what, "log in at", server);
 	else
-		note(line, fails ? CHECK_FAIL : CHECK_WARN, fix, text);
-}
-
-/* The server lets nobody in, so clients would only get errors from it. */
-static void note_faulty(const struct line *line)
-{
-	auto_free char *text =
-	    xasprintf("faulty, %s: it lets nobody in, and is not moved to", line->fact->problem);
-
-	note(line, line->is_primary ? CHECK_FAIL : CHECK_WARN, "see the server's log", text);
+		note(line, require || line->asked->denied ? CHECK_FAIL : CHECK_WARN, fix, text);
 }
 
 /* True, after a note, if the last primary that segue run applied has the name of this server and
@@ -194,25 +158,15 @@ static bool note_moved(const struct line *line)
 	    *line->member->name == '\0' || strcmp(last->name, line->member->name) != 0 ||
 	    topology_same_address(last, line->member))
 		return false;
-	text = xasprintf("%s, %s, and the last primary that clients were led to, %s port %u, has "
-	                 "the same name",
+	text = xasprintf("%s, %s; the last primary, %s port %u, has the same name",
 	                 server_class_name(line->fact->class), line->fact->problem, last->address,
 	                 (unsigned)last->port);
 	note(line, CHECK_FAIL,
 	     line->asked->config->layout == CONFIG_LAYOUT_PATRONI
 	         ? "is connect_address of postgresql in its patroni.yml right?"
-	         : "is its address in the store right?",
+	         : "is its address in the master znode right?",
 	     text);
 	return true;
-}
-
-static void note_absent(const struct line *line)
-{
-	auto_free char *text =
-	    xasprintf("%s, %s%s", server_class_name(line->fact->class), line->fact->problem,
-	              line->is_primary ? ": three in a row are the loss of the primary" : "");
-
-	note(line, CHECK_WARN, "is it up, and does a firewall stand between?", text);
 }
 
 /* Why segue run would refuse this server as the primary; NULL: it would not. */
@@ -232,29 +186,18 @@ static const char *refusal_of(const struct line *line)
 	return admission.kind == ADMIT_NO ? admission.reason : NULL;
 }
 
-static bool is_stranger(const struct line *line)
-{
-	const char *stored = line->asked->topology->system_identifier;
-
-	if (*stored == '\0' && line->primary != NULL)
-		stored = line->primary->system_identifier;
-	return !same_system(line->fact->system_identifier, stored);
-}
-
 /* Appends "takes writes, timeline 2, system identifier 77" or "in recovery, 0 bytes behind, ..." */
 static void describe(const struct line *line, struct strbuf *out)
 {
 	const struct server_fact *fact = line->fact;
+	int64_t lag = line->primary != NULL ? line->primary->lsn - fact->lsn : 0;
 
 	if (!fact->in_recovery)
 		strbuf_printf(out, "takes writes, timeline %lld", (long long)fact->timeline);
+	else if (line->primary != NULL)
+		strbuf_printf(out, "in recovery, %lld bytes behind", (long long)larger(lag, 0));
 	else
 		strbuf_append_str(out, "in recovery");
-	if (fact->in_recovery && line->primary != NULL) {
-		int64_t lag = line->primary->lsn - fact->lsn;
-
-		strbuf_printf(out, ", %lld bytes behind", (long long)(lag > 0 ? lag : 0));
-	}
 	if (*fact->system_identifier != '\0')
 		strbuf_printf(out, ", system identifier %s", fact->system_identifier);
 }
@@ -263,77 +206,85 @@ static void note_answer(const struct line *line)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	const char *refusal = line->is_primary ? refusal_of(line) : NULL;
+	const char *stored = line->asked->topology->system_identifier, *fix = NULL;
+	enum check_grade grade = CHECK_FAIL;
 
+	if (*stored == '\0' && line->primary != NULL)
+		stored = line->primary->system_identifier;
 	describe(line, &text);
-	if (refusal != NULL)
+	if (refusal != NULL) {
 		strbuf_printf(&text, ": refused: %s", refusal);
-	if (refusal != NULL)
-		note(line, CHECK_FAIL,
-		     "correct the store, or take it against all evidence with `segue pin`",
-		     text.data);
-	else if (is_stranger(line))
-		note(line, CHECK_FAIL,
-		     "it is of another cluster and is never moved to: correct the store",
-		     text.data);
-	else if (line->is_primary && line->fact->in_recovery)
-		note(line, CHECK_FAIL, "it is not moved to before it takes writes", text.data);
-	else if (!line->is_primary && !line->fact->in_recovery)
-		note(line, CHECK_FAIL,
-		     line->asked->config->layout == CONFIG_LAYOUT_PATRONI
-		         ? "two servers take writes: the holder of the leader key is followed, and "
-		           "Patroni demotes this one; let nobody write to it"
-		         : "two servers take writes, or the store is late: the higher timeline is "
-		           "followed",
-		     text.data);
-	else if (*line->fact->system_identifier == '\0')
-		note(line, CHECK_WARN,
-		     "a server of another cluster would not be noticed: GRANT EXECUTE ON FUNCTION "
-		     "pg_control_system() to the role",
-		     text.data);
-	else
-		note(line, CHECK_OK, NULL, text.data);
+		fix = "correct the master znode, or use this server anyway with `segue pin`";
+	} else if (!same_system(line->fact->system_identifier, stored)) {
+		fix = "it belongs to another cluster, so segue never uses it: correct the znode";
+	} else if (line->is_primary && line->fact->in_recovery) {
+		fix = "segue does not use it until it takes writes";
+	} else if (!line->is_primary && !line->fact->in_recovery) {
+		fix = line->asked->config->layout == CONFIG_LAYOUT_PATRONI
+		          ? "two servers take writes: segue follows the leader key, and Patroni "
+		            "demotes this one; do not write to it"
+		          : "two servers take writes, or ZooKeeper is late: segue follows the "
+		            "higher timeline";
+	} else if (*line->fact->system_identifier == '\0') {
+		grade = CHECK_WARN;
+		fix = "segue cannot detect a server of another cluster: GRANT EXECUTE ON FUNCTION "
+		      "pg_control_system() to the role";
+	} else {
+		grade = CHECK_OK;
+	}
+	note(line, grade, fix, text.data);
 }
 
 static void note_server(const struct line *line)
 {
-	auto_free char *fix = NULL;
+	const struct server_fact *fact = line->fact;
+	auto_free char *text = NULL;
 
-	switch (line->fact->class) {
+	switch (fact->class) {
 	case SERVER_ANSWERED:
 		note_answer(line);
 		return;
 	case SERVER_UNASKED:
-		note(line, CHECK_WARN, "is it overloaded?", "no attempt to ask it has ended");
+		note(line, CHECK_WARN, "is it overloaded?", "it has not answered in time");
 		return;
 	case SERVER_REFUSED:
 	case SERVER_TIMED_OUT:
 	case SERVER_STARTING:
+		text = xasprintf(
+		    "%s, %s%s", server_class_name(fact->class), fact->problem,
+		    line->is_primary
+		        ? ": three such failures in a row count as the loss of the primary"
+		        : "");
 		if (!note_moved(line))
-			note_absent(line);
+			note(line, CHECK_WARN, "is it running, and does a firewall block it?",
+			     text);
 		return;
 	case SERVER_FULL:
-		note_unverified(line, "raise max_connections, or the limit of the role");
+		note_unverified(line, "raise max_connections, or the role's CONNECTION LIMIT");
 		return;
 	case SERVER_FAULTY:
-		note_faulty(line);
+		text = xasprintf("faulty, %s: clients cannot log in, so segue does not use it",
+		                 fact->problem);
+		note(line, line->is_primary ? CHECK_FAIL : CHECK_WARN, "see the server's log",
+		     text);
 		return;
 	case SERVER_DENIED:
 	case SERVER_OTHER:
-		fix = fix_of_denial(line);
-		note_unverified(line, fix);
+		text = fix_of_denial(line);
+		note_unverified(line, text);
 		return;
 	case SERVER_CLASSES:
 		return;
 	}
 }
 
-static void note_cluster(struct asked *asked)
+static void note_cluster(struct check *check, struct asked *asked)
 {
-	auto_free char *what = xasprintf("cluster/%s", asked->config->name);
 	const struct topology *topology = asked->topology;
 	const struct server_fact *facts, *primary = NULL;
 	size_t count;
 
+	check_about(check, "cluster", asked->config->name);
 	facts = verifier_facts(asked->verifier, &count);
 	asked->denied = find_denial(facts, count) != NULL;
 	if (topology->has_primary)
@@ -342,12 +293,12 @@ static void note_cluster(struct asked *asked)
 		primary = NULL;
 	for (size_t i = 0; i < asked->member_count; i++) {
 		const struct member *member = asked->members[i];
-		struct line line = {.asked = asked,
-		                    .what = what,
-		                    .member = member,
-		                    .fact = server_of(facts, count, member),
-		                    .primary = primary,
-		                    .is_primary = member == &topology->primary};
+		const struct line line = {.check = check,
+		                          .asked = asked,
+		                          .member = member,
+		                          .fact = server_of(facts, count, member),
+		                          .primary = primary,
+		                          .is_primary = member == &topology->primary};
 
 		if (line.fact != NULL) /* NULL: it has no address, which is noted already */
 			note_server(&line);
@@ -356,18 +307,24 @@ static void note_cluster(struct asked *asked)
 
 void check_servers(struct check *check)
 {
-	size_t count = check->config->cluster_count;
-	struct asked *asked = xcalloc(count, sizeof(*asked));
+	struct asking asking = {.check = check, .count = check->config->cluster_count};
+	int64_t longest_ms = 0;
 
-	for (size_t i = 0; i < count; i++)
-		start(check, i, &asked[i]);
-	wait_for_all(check, asked, count);
-	for (size_t i = 0; i < count; i++)
-		if (asked[i].verifier != NULL)
-			note_cluster(&asked[i]);
-	for (size_t i = 0; i < count; i++) {
-		verifier_destroy(asked[i].verifier);
-		applied_fini(&asked[i].applied);
+	asking.clusters = xcalloc(asking.count, sizeof(*asking.clusters));
+	for (size_t i = 0; i < asking.count; i++) {
+		start(&asking, i);
+		longest_ms = larger(longest_ms, asking.clusters[i].config->verify_timeout_ms);
 	}
-	free(asked);
+	/* Two attempts have to fit, because a server that hangs up once is only asked again. */
+	if (!all_answered(&asking))
+		check_run_loop(check, 2 * longest_ms + SLACK_MS);
+	for (size_t i = 0; i < asking.count; i++) {
+		struct asked *asked = &asking.clusters[i];
+
+		if (asked->verifier != NULL)
+			note_cluster(check, asked);
+		verifier_destroy(asked->verifier);
+		applied_fini(&asked->applied);
+	}
+	free(asking.clusters);
 }

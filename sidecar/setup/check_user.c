@@ -9,19 +9,14 @@
 #include "setup/check.h"
 #include "setup/unit.h"
 
-static const char *unit_needed(const struct config *config)
-{
-	for (size_t i = 0; i < config->target_count; i++)
-		if (config->targets[i].kind == CONFIG_TARGET_PGBOUNCER)
-			return DEBIAN_POOLER_UNIT;
-	return config->target_count > 0 ? DEBIAN_UNIT : DEBIAN_PUBLISHER_UNIT;
-}
-
 bool check_find_unit(const char *root, const struct config *config, struct unit *out)
 {
 	static const char *const sidecars[] = {DEBIAN_UNIT, DEBIAN_POOLER_UNIT};
-	const char *name = unit_needed(config);
+	const char *name = config->target_count > 0 ? DEBIAN_UNIT : DEBIAN_PUBLISHER_UNIT;
 
+	for (size_t i = 0; i < config->target_count; i++)
+		if (config->targets[i].kind == CONFIG_TARGET_PGBOUNCER)
+			name = DEBIAN_POOLER_UNIT;
 	for (size_t i = 0; config->target_count > 0 && i < ARRAY_LEN(sidecars); i++)
 		if (unit_is_enabled(root, sidecars[i]) && !unit_is_enabled(root, name))
 			name = sidecars[i];
@@ -43,13 +38,7 @@ static const char *next_unit(const char *root, size_t *at)
 	return NULL;
 }
 
-/* Appends the environment of this process, each variable with its NUL. */
-static void save_environment(struct strbuf *out)
-{
-	for (char **at = environ; at != NULL && *at != NULL; at++)
-		strbuf_append(out, *at, strlen(*at) + 1);
-}
-
+/* `saved`: variables, each with its NUL. */
 static void restore_environment(const struct strbuf *saved)
 {
 	const char *end = saved->data + saved->len;
@@ -76,10 +65,11 @@ static struct config *load_as(const char *root, const char *name, const char *fi
 		count = unit_set_environment(&unit, false);
 	config = config_load(file, errors);
 	if (config == NULL && count > 0)
-		strbuf_printf(errors,
-		              "segue check: looked at with the environment of %s.service "
-		              "(Environment=, EnvironmentFile=)\n",
-		              name);
+		strbuf_printf(
+		    errors,
+		    "segue check: looked at with the environment of %s.service (Environment=, "
+		    "EnvironmentFile=)\n",
+		    name);
 	unit_free(&unit);
 	return config;
 }
@@ -94,7 +84,8 @@ struct config *check_load(const char *root, const char *file, struct strbuf *err
 	struct unit unit;
 	const char *name;
 
-	save_environment(&environment);
+	for (char **variable = environ; variable != NULL && *variable != NULL; variable++)
+		strbuf_append(&environment, *variable, strlen(*variable) + 1);
 	while (config == NULL && (name = next_unit(root, &at)) != NULL) {
 		errors->len = before;
 		config = load_as(root, name, file, &environment, errors);
@@ -111,20 +102,12 @@ struct config *check_load(const char *root, const char *file, struct strbuf *err
 	return config;
 }
 
-/* True if `user` (NULL: not given) is the unit's user: the unit then adds groups and the
- * environment, with the place of the passwords. */
-static bool is_units(const struct unit *unit, const char *user)
-{
-	return unit != NULL && *unit->user != '\0' &&
-	       (user == NULL || strcmp(unit->user, user) == 0);
-}
-
 static bool become(const struct account *account, const struct unit *unit, struct err *err)
 {
 	if (account->uid == geteuid())
 		return true;
 	if (geteuid() != 0)
-		return err_set(err, "only root can look as user %s: sudo segue check --user %s",
+		return err_set(err, "only root can check as user %s: sudo segue check --user %s",
 		               account->name, account->name);
 	return account_become(account, unit, err);
 }
@@ -134,6 +117,7 @@ char *check_become(struct check *check, const char *user, struct unit *unit, str
 	const bool standard = strcmp(check->config->file, CONFIG_DEFAULT_FILE) == 0;
 	struct account *account = NULL;
 	char *as = NULL;
+	bool as_unit;
 
 	check->unit = standard && check_find_unit("", check->config, unit) ? unit : NULL;
 	if (user == NULL && (geteuid() != 0 || check->unit == NULL || *unit->user == '\0')) {
@@ -143,12 +127,13 @@ char *check_become(struct check *check, const char *user, struct unit *unit, str
 		    geteuid() != 0 && check->unit != NULL && strcmp(check->unit->user, me) != 0;
 		return xasprintf("user %s", me);
 	}
-	account =
-	    is_units(check->unit, user) ? account_of_unit(unit, err) : account_find(user, err);
-	if (account != NULL && become(account, is_units(check->unit, user) ? unit : NULL, err))
-		as = is_units(check->unit, user)
-		         ? xasprintf("user %s, as %s.service runs", account->name, unit->name)
-		         : xasprintf("user %s", account->name);
+	/* The unit adds groups and the environment, with the place of the passwords. */
+	as_unit = check->unit != NULL && *unit->user != '\0' &&
+	          (user == NULL || strcmp(unit->user, user) == 0);
+	account = as_unit ? account_of_unit(unit, err) : account_find(user, err);
+	if (account != NULL && become(account, as_unit ? unit : NULL, err))
+		as = as_unit ? xasprintf("user %s, as %s.service runs", account->name, unit->name)
+		             : xasprintf("user %s", account->name);
 	account_free(account);
 	return as;
 }
@@ -162,7 +147,7 @@ static char *who_could(const struct check *check, const char *user)
 
 	if (strcmp(other, user) == 0)
 		return xasprintf("give the user %s access to it", user);
-	return xasprintf("run it as root%s%s", *other != '\0' ? " or " : "", other);
+	return xasprintf("run segue check as root%s%s", *other != '\0' ? " or " : "", other);
 }
 
 void check_denied(struct check *check, enum check_grade grade, const char *what, const char *verb,
@@ -194,6 +179,6 @@ void check_unknown(struct check *check)
 
 	if (check->unknown > 0)
 		check_note(check, CHECK_FAIL, "check", fix,
-		           "things above that are not known, as %s may not look at them: %u", user,
+		           "checks above without a result, because %s has no access: %u", user,
 		           check->unknown);
 }

@@ -8,46 +8,29 @@
 #include "base/strbuf.h"
 #include "base/util.h"
 
-static void append_trimmed(struct strbuf *to, const char *text, size_t len)
+#define BLANKS " \t\r"
+
+/* Without the blanks around it. Caller frees. */
+static char *trimmed(const char *text, size_t len)
 {
-	while (len > 0 && strchr(" \t\r", *text) != NULL) {
+	while (len > 0 && strchr(BLANKS, text[len - 1]) != NULL)
+		len--;
+	for (; len > 0 && strchr(BLANKS, *text) != NULL; len--)
 		text++;
-		len--;
-	}
-	while (len > 0 && strchr(" \t\r", text[len - 1]) != NULL)
-		len--;
-	if (to->len > 0 && len > 0)
-		strbuf_append_char(to, ' ');
-	strbuf_append(to, text, len);
+	return xstrndup(text, len);
 }
 
-/* Reads one comment line. "; FILL IN: what" begins a mark; the comment lines after it continue its
- * text. */
-static void take_comment(const char *text, size_t len, bool *marked, struct strbuf *what)
+/* "; FILL IN: what" begins a mark; the comment lines after it continue its text. */
+static void take_comment(const char *comment, bool *marked, struct strbuf *what)
 {
-	auto_strbuf struct strbuf words = STRBUF_INIT;
-	size_t skip = 0;
-
-	append_trimmed(&words, text, len);
-	if (strncmp(words.data, MARK, strlen(MARK)) == 0) {
+	if (strncmp(comment, MARK, strlen(MARK)) == 0) {
 		*marked = true;
 		strbuf_reset(what);
-		skip = strlen(MARK) + (words.data[strlen(MARK)] == ':');
+		comment += strlen(MARK);
+		comment += *comment == ':';
+		comment += strspn(comment, BLANKS);
 	}
-	append_trimmed(what, words.data + skip, words.len - skip);
-}
-
-/* True for "key =" without a value, perhaps with a comment. `key` becomes its name. */
-static bool is_empty_key(const char *line, size_t len, struct strbuf *key)
-{
-	const char *equals = memchr(line, '=', len);
-	auto_strbuf struct strbuf value = STRBUF_INIT;
-
-	if (equals == NULL)
-		return false;
-	append_trimmed(key, line, (size_t)(equals - line));
-	append_trimmed(&value, equals + 1, len - (size_t)(equals + 1 - line));
-	return value.len == 0 || *value.data == ';';
+	strbuf_printf(what, "%s%s", what->len > 0 && *comment != '\0' ? " " : "", comment);
 }
 
 size_t fill_in_find(const char *text, fill_in_cb *cb, void *arg)
@@ -57,20 +40,28 @@ size_t fill_in_find(const char *text, fill_in_cb *cb, void *arg)
 	size_t count = 0;
 
 	for (unsigned line = 1; *text != '\0'; line++) {
-		auto_strbuf struct strbuf key = STRBUF_INIT;
 		size_t len = strcspn(text, "\n");
+		const char *end = text + len, *equals = memchr(text, '=', len);
+		const bool is_comment = *text == ';' || *text == '#';
 
-		if (*text == ';' || *text == '#') {
-			take_comment(text + 1, len - 1, &marked, &what);
-		} else {
-			if (marked && is_empty_key(text, len, &key)) {
+		if (is_comment) {
+			auto_free char *comment = trimmed(text + 1, len - 1);
+
+			take_comment(comment, &marked, &what);
+		} else if (marked && equals != NULL) {
+			auto_free char *key = trimmed(text, (size_t)(equals - text));
+			auto_free char *value = trimmed(equals + 1, (size_t)(end - equals - 1));
+
+			if (*value == '\0' || *value == ';') {
 				count++;
-				cb(line, key.data, what.data, arg);
+				cb(line, key, what.data, arg);
 			}
+		}
+		if (!is_comment) {
 			marked = false;
 			strbuf_reset(&what);
 		}
-		text += len + (text[len] == '\n');
+		text += len + (*end == '\n');
 	}
 	return count;
 }

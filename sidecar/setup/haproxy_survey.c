@@ -1,4 +1,4 @@
-/* Reads a HAProxy configuration. Ignores a stats socket line that has an environment variable,
+/* Reads a HAProxy configuration. Takes no value from a line that has an environment variable,
  * because only HAProxy can resolve it. */
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 bool found_section_is_postgres(const struct found_section *section)
 {
-	if (!haproxy_section_is_backend(section->kind) || section->server_count == 0 ||
+	if (!haproxy_section_is_backend(section->kind) || section->servers.count == 0 ||
 	    (section->mode != NULL && strcmp(section->mode, "tcp") != 0))
 		return false;
 	return section->pgsql_check || section->patroni || section->postgres_port;
@@ -33,7 +33,6 @@ static const struct found_section *frontend_of(const struct haproxy_survey *foun
 
 void haproxy_survey_judge(struct haproxy_survey *found)
 {
-	found->rw = found->ro = NULL;
 	for (size_t i = 0; i < found->section_count; i++) {
 		struct found_section *section = &found->sections[i];
 		struct found_section **place;
@@ -159,14 +158,6 @@ static bool is_for_readers(const char *name)
 	return false;
 }
 
-static void inherit(const struct found_section *from, struct found_section *section)
-{
-	set(&section->mode, from->mode);
-	set(&section->idle, from->idle);
-	set(&section->default_backend, from->default_backend);
-	section->patroni = from->patroni;
-}
-
 static void start_section(struct reader *reader)
 {
 	const struct haproxy_section *read = &reader->lines.section;
@@ -177,6 +168,7 @@ static void start_section(struct reader *reader)
 	                                .last = read->line,
 	                                .reads = is_for_readers(read->name.data),
 	                                .bind = STRBUF_INIT};
+	const struct found_section *from = NULL;
 	size_t seen = 0;
 
 	if (read->kind == HAPROXY_SECTION_GLOBAL && found->global_file == NULL)
@@ -187,7 +179,13 @@ static void start_section(struct reader *reader)
 	section.file = xstrdup(reader->file);
 	for (size_t i = 0; i < found->section_count; i++)
 		if (found->sections[i].kind == HAPROXY_SECTION_DEFAULTS && ++seen == read->defaults)
-			inherit(&found->sections[i], &section);
+			from = &found->sections[i];
+	if (from != NULL) {
+		set(&section.mode, from->mode);
+		set(&section.idle, from->idle);
+		set(&section.default_backend, from->default_backend);
+		section.patroni = from->patroni;
+	}
 	found->sections =
 	    xreallocarray(found->sections, found->section_count + 1, sizeof(*found->sections));
 	found->sections[found->section_count++] = section;
@@ -199,13 +197,10 @@ static void take_server(struct reader *reader, struct found_section *section)
 	const char *address = word(reader, 2), *colon = strrchr(address, ':');
 	long port = colon != NULL ? strtol(colon + 1, NULL, 10) : 0;
 
-	section->servers =
-	    xreallocarray(section->servers, section->server_count + 1, sizeof(*section->servers));
-	section->servers[section->server_count++] =
-	    (struct found_server){xstrdup(word(reader, 1)), xstrdup(address)};
+	string_list_add(&section->servers, xstrdup(address));
 	section->postgres_port =
 	    section->postgres_port || (port >= POSTGRES_PORT_MIN && port <= POSTGRES_PORT_MAX);
-	if (*maxconn != '\0')
+	if (*maxconn != '\0' && !haproxy_lines_has_variable(&reader->lines))
 		set(&section->maxconn, maxconn);
 }
 
@@ -263,11 +258,11 @@ static void take_bind(struct reader *reader, struct found_section *section)
 		string_list_add(&section->kept, line_text(reader));
 }
 
-static void take_line(struct reader *reader, struct found_section *section)
+/* These are for segue.ini, where a variable would be one of segue's own environment. */
+static void take_value(struct reader *reader, struct found_section *section)
 {
 	const struct haproxy_lines *line = &reader->lines;
 
-	section->last = line->number;
 	if (haproxy_line_is(line, "mode"))
 		set(&section->mode, word(reader, 1));
 	else if (haproxy_line_is(line, "timeout client"))
@@ -276,13 +271,23 @@ static void take_line(struct reader *reader, struct found_section *section)
 		set(&section->default_backend, word(reader, 1));
 	else if (haproxy_line_is(line, "bind"))
 		take_bind(reader, section);
-	else if (haproxy_line_is(line, "server"))
+}
+
+static void take_line(struct reader *reader, struct found_section *section)
+{
+	const struct haproxy_lines *line = &reader->lines;
+	const bool has_variable = haproxy_lines_has_variable(line);
+
+	section->last = line->number;
+	if (haproxy_line_is(line, "server"))
 		take_server(reader, section);
 	else if (haproxy_line_is(line, "option pgsql-check"))
 		section->pgsql_check = true;
 	else if (haproxy_line_is(line, "http-check") || haproxy_line_is(line, "option httpchk"))
 		take_http_check(reader, section);
-	if (!is_replaced(line))
+	else if (!has_variable)
+		take_value(reader, section);
+	if (has_variable || !is_replaced(line))
 		string_list_add(&section->kept, line_text(reader));
 }
 
@@ -319,11 +324,7 @@ static void section_fini(struct found_section *section)
 	free(section->maxconn);
 	strbuf_fini(&section->bind);
 	string_list_free(&section->kept);
-	for (size_t i = 0; i < section->server_count; i++) {
-		free(section->servers[i].name);
-		free(section->servers[i].address);
-	}
-	free(section->servers);
+	string_list_free(&section->servers);
 }
 
 void haproxy_survey_free(struct haproxy_survey *found)

@@ -21,158 +21,112 @@ struct haproxy_plan {
 	char *folder;      /* folder of the file that segue writes */
 	bool folder_known; /* HAProxy already loads `folder` */
 	bool restart;      /* a step changes what HAProxy reads only at its start */
+	const struct found_section *old[4]; /* those that segue's file replaces */
+	size_t old_count;
 };
 
 /* The steps that are left to the user: lines for HAProxy's own files, which segue never changes,
  * and commands. In this order clients notice nothing. */
 
-#define SOCKET_NEW "stats socket /run/haproxy/admin.sock mode 660 level admin"
-
 /* The path of HAProxy's master socket, present or to be made. */
 static const char *haproxy_plan_master(const struct haproxy_plan *init)
 {
-	return init->is_debians && init->debian.master_socket != NULL ? init->debian.master_socket
-	                                                              : DEBIAN_MASTER_SOCKET;
+	return init->debian.master_socket != NULL ? init->debian.master_socket
+	                                          : DEBIAN_MASTER_SOCKET;
 }
 
-static void socket_step(struct haproxy_plan *init)
+static void global_steps(struct haproxy_plan *init)
 {
 	const struct found_socket *socket = haproxy_survey_socket(&init->found);
+	const char *file =
+	    init->found.global_file != NULL ? init->found.global_file : init->main_file;
 
-	if (socket != NULL && socket->admin)
-		return;
-	init->restart = true;
-	if (socket != NULL) {
+	init->restart = socket == NULL || !socket->admin || !init->found.has_hard_stop;
+	if (socket == NULL) {
+		plan_step(
+		    init->plan,
+		    "Allow segue to reach HAProxy. In %s, add to the section `global`:", file);
+		plan_line(init->plan, "stats socket /run/haproxy/admin.sock mode 660 level admin");
+	} else if (!socket->admin) {
 		plan_step(init->plan,
-		          "Let segue move servers. In %s, line %u becomes:", socket->file,
+		          "Allow segue to change servers. In %s, change line %u to:", socket->file,
 		          socket->number);
 		plan_line(init->plan, "%s level admin", socket->line);
-		return;
 	}
-	plan_step(init->plan, "Let segue reach HAProxy. In %s, in the section `global`, add:",
-	          init->found.global_file != NULL ? init->found.global_file : init->main_file);
-	plan_line(init->plan, "%s", SOCKET_NEW);
-}
-
-static void hard_stop_step(struct haproxy_plan *init)
-{
 	if (init->found.has_hard_stop)
 		return;
-	init->restart = true;
-	plan_step(init->plan,
-	          "An old worker must not keep its clients for days after a reload. In %s, in the "
-	          "section `global`, add:",
-	          init->found.global_file != NULL ? init->found.global_file : init->main_file);
+	plan_step(
+	    init->plan,
+	    "End old workers some time after a reload. In %s, add to the section `global`:", file);
 	plan_line(init->plan, "hard-stop-after 1h");
 }
 
-/* True if the master socket is closed to segue: by default only root may use it, but the unit of
- * segue's package runs as user segue, in the group of Debian's HAProxy. */
-static bool is_master_closed(const struct haproxy_plan *init)
-{
-	return init->debian.master_socket != NULL && !debian_master_is_open(&init->debian) &&
-	       debian_has_unit(DEBIAN_UNIT);
-}
-
+/* By default only root may use the master socket, but the unit of segue's package runs as user
+ * segue, in the group of Debian's HAProxy. */
 static void arguments_step(struct haproxy_plan *init)
 {
 	const struct debian_haproxy *debian = &init->debian;
+	const bool packaged = debian_has_unit(DEBIAN_UNIT);
 	auto_free char *line = NULL;
 
+	if (init->folder_known && debian->master_socket != NULL &&
+	    (!packaged || debian_master_is_open(debian)))
+		return;
+	init->restart = true;
 	if (!init->is_debians) {
-		init->restart = true;
-		plan_step(init->plan, "HAProxy has to be started in master-worker mode, and with "
-		                      "these among its arguments:");
+		plan_step(init->plan,
+		          "Start HAProxy in master-worker mode, and with these among its "
+		          "arguments:");
 		plan_line(init->plan, "-W -S %s -f %s -f %s", haproxy_plan_master(init),
 		          init->main_file, init->folder);
 		return;
 	}
-	if (init->folder_known && debian->master_socket != NULL && !is_master_closed(init))
-		return;
-	init->restart = true;
-	line = debian_haproxy_arguments(debian, haproxy_plan_master(init),
-	                                debian_has_unit(DEBIAN_UNIT),
+	line = debian_haproxy_arguments(debian, haproxy_plan_master(init), packaged,
 	                                init->folder_known ? NULL : init->folder);
 	plan_step(init->plan,
-	          "HAProxy has to load the folder that segue writes to. In %s, in the place of "
-	          "any other EXTRAOPTS:",
+	          "Make HAProxy load the folder that segue writes to. In %s, replace EXTRAOPTS by:",
 	          init->plan->options->defaults);
 	plan_line(init->plan, "EXTRAOPTS=\"%s\"", line);
 }
 
-/* Appends a command that makes the folders that segue's user cannot write to yet. The package's own
- * folders stay as the package made them. */
-static void folder_lines(const struct haproxy_plan *init, struct strbuf *out)
+/* Makes the folders that segue's user cannot write to yet. The package's own folders stay as the
+ * package made them. */
+static void restart_step(struct haproxy_plan *init)
 {
 	const bool packaged = debian_has_unit(DEBIAN_UNIT);
 	const char *const folders[] = {init->folder, "/var/lib/segue", "/run/segue"};
 	struct account *account = plan_account(DEBIAN_UNIT, "root");
+	auto_strbuf struct strbuf names = STRBUF_INIT;
 
 	for (size_t i = 0; i < (packaged ? 1 : ARRAY_LEN(folders)); i++)
 		if (account == NULL || !account_may_write(account, folders[i]))
-			strbuf_printf(out, " %s", folders[i]);
+			strbuf_printf(&names, " %s", folders[i]);
 	account_free(account);
-	if (out->len > 0) {
-		auto_free char *names = strbuf_detach(out);
-
-		strbuf_printf(out, "sudo %s%s",
-		              packaged ? "install -d -g segue -m 2775" : "mkdir -p", names);
-	}
-}
-
-static void restart_step(struct haproxy_plan *init)
-{
-	auto_strbuf struct strbuf folders = STRBUF_INIT;
-
-	folder_lines(init, &folders);
-	if (folders.len == 0 && !init->restart)
+	if (names.len == 0 && !init->restart)
 		return;
-	plan_step(init->plan, "%s%s%s:", folders.len > 0 ? "Make the folders" : "",
-	          folders.len > 0 && init->restart ? ", and start HAProxy anew" : "",
-	          folders.len == 0 ? "Start HAProxy anew" : "");
-	if (folders.len > 0)
-		plan_line(init->plan, "%s", folders.data);
+	plan_step(init->plan, "%s%s:", names.len == 0 ? "Restart HAProxy" : "Create the folders",
+	          names.len > 0 && init->restart ? ", and restart HAProxy" : "");
+	if (names.len > 0)
+		plan_line(init->plan, "sudo %s%s",
+		          packaged ? "install -d -g segue -m 2775" : "mkdir -p", names.data);
 	if (init->restart)
 		plan_line(init->plan, "sudo systemctl restart haproxy");
 }
 
-static void old_section_line(struct haproxy_plan *init, const struct found_section *section)
-{
-	plan_line(init->plan, "%s %s, in %s (lines %u to %u, as it was read)", section->keyword,
-	          section->name, section->file, section->first, section->last);
-}
-
 static void old_sections_step(struct haproxy_plan *init)
 {
-	const struct found_section *sections[] = {init->found.rw, init->found.ro};
-
-	if (sections[0] == NULL && sections[1] == NULL)
+	if (init->old_count == 0)
 		return;
 	plan_step(init->plan,
-	          "Segue's file takes the place of these sections, and listens at their "
-	          "addresses: put a # in front of each of their lines. HAProxy is not to be "
-	          "reloaded now: segue does it with its own file there:");
-	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
-		if (sections[i] != NULL && sections[i]->frontend != NULL)
-			old_section_line(init, sections[i]->frontend);
-		if (sections[i] != NULL)
-			old_section_line(init, sections[i]);
+	          "segue's file replaces these sections and listens at their addresses: put a # in "
+	          "front of each of their lines. Do not reload HAProxy now: segue reloads it when "
+	          "its own file is in place:");
+	for (size_t i = 0; i < init->old_count; i++) {
+		const struct found_section *old = init->old[i];
+
+		plan_line(init->plan, "%s %s, in %s (lines %u to %u, as it was read)", old->keyword,
+		          old->name, old->file, old->first, old->last);
 	}
-}
-
-static void haproxy_plan_last_steps(struct haproxy_plan *init)
-{
-	old_sections_step(init);
-	plan_run_step(init->plan, DEBIAN_UNIT, NULL);
-}
-
-/* The steps before plan_store_steps(); haproxy_plan_last_steps() adds those after it. */
-static void haproxy_plan_first_steps(struct haproxy_plan *init)
-{
-	socket_step(init);
-	hard_stop_step(init);
-	arguments_step(init);
-	restart_step(init);
 }
 
 #define FILE_MAX  ((size_t)4 * 1024 * 1024) /* bytes of one HAProxy file */
@@ -181,35 +135,43 @@ static void haproxy_plan_first_steps(struct haproxy_plan *init)
 
 static bool is_folder(const char *path)
 {
-	struct string_list files = {.count = 0};
-	bool folder;
+	auto_string_list struct string_list files = {.count = 0};
 
 	haproxy_files_expand(path, &files);
-	folder = files.count != 1 || strcmp(files.items[0], path) != 0;
-	string_list_free(&files);
-	return folder;
+	return files.count != 1 || strcmp(files.items[0], path) != 0;
 }
 
+/* The first folder that HAProxy loads, otherwise conf.d beside the main file. */
 static void choose_folder(struct haproxy_plan *init)
 {
+	const struct string_list *loaded = &init->debian.files;
 	const char *slash = strrchr(init->main_file, '/');
 
-	for (size_t i = 0; init->is_debians && i < init->debian.files.count; i++)
-		if (is_folder(init->debian.files.items[i])) {
-			init->folder = xstrdup(init->debian.files.items[i]);
+	init->folder = xasprintf("%.*s/conf.d", (int)(slash - init->main_file), init->main_file);
+	for (size_t i = 0; i < loaded->count; i++) {
+		if (is_folder(loaded->items[i])) {
+			free(init->folder);
+			init->folder = xstrdup(loaded->items[i]);
 			init->folder_known = true;
 			return;
 		}
-	init->folder = xasprintf("%.*s/conf.d", (int)(slash - init->main_file), init->main_file);
-	for (size_t i = 0; init->is_debians && i < init->debian.files.count; i++)
 		init->folder_known =
-		    init->folder_known || strcmp(init->debian.files.items[i], init->folder) == 0;
+		    init->folder_known || strcmp(loaded->items[i], init->folder) == 0;
+	}
+}
+
+static void list_old_section(struct haproxy_plan *init, const struct found_section *section)
+{
+	if (section != NULL && section->frontend != NULL)
+		init->old[init->old_count++] = section->frontend;
+	if (section != NULL)
+		init->old[init->old_count++] = section;
 }
 
 static bool read_files(struct haproxy_plan *init, struct err *err)
 {
 	string_list_add(&init->files, xstrdup(init->main_file));
-	for (size_t i = 0; init->is_debians && i < init->debian.files.count; i++)
+	for (size_t i = 0; i < init->debian.files.count; i++)
 		haproxy_files_expand(init->debian.files.items[i], &init->files);
 	for (size_t i = 0; i < init->files.count; i++) {
 		auto_strbuf struct strbuf text = STRBUF_INIT;
@@ -225,6 +187,8 @@ static bool read_files(struct haproxy_plan *init, struct err *err)
 			return false;
 	}
 	haproxy_survey_judge(&init->found);
+	list_old_section(init, init->found.rw);
+	list_old_section(init, init->found.ro);
 	return true;
 }
 
@@ -240,8 +204,7 @@ static void say_section(struct haproxy_plan *init, const struct found_section *s
 	const char *bind = bind_of(section);
 	auto_strbuf struct strbuf servers = STRBUF_INIT;
 
-	for (size_t i = 0; i < section->server_count; i++)
-		strbuf_printf(&servers, "%s%s", i > 0 ? ", " : "", section->servers[i].address);
+	string_list_join(&section->servers, ", ", &servers);
 	plan_found(init->plan, "%s %s (%s line %u): PostgreSQL, for %s, at %s, servers %s",
 	           section->keyword, section->name, section->file, section->first,
 	           section->reads ? "readers" : "writers",
@@ -257,15 +220,17 @@ static void say_found(struct haproxy_plan *init)
 		plan_found(init->plan, "stats socket %s (%s line %u), %s", socket->path,
 		           socket->file, socket->number,
 		           socket->admin ? "level admin" : "without level admin");
-	if (init->is_debians && init->debian.master_socket != NULL)
+	if (init->debian.master_socket != NULL)
 		plan_found(init->plan, "master socket %s (%s)", init->debian.master_socket,
 		           init->debian.there ? init->plan->options->defaults : "Debian's unit");
 	for (size_t i = 0; i < found->section_count; i++)
 		if (found_section_is_postgres(&found->sections[i]))
 			say_section(init, &found->sections[i]);
-	if (found->rw == NULL && found->ro == NULL)
-		plan_found(init->plan, "no section that leads to PostgreSQL: clients will connect "
-		                       "to 127.0.0.1:5000 (writing) and :5001 (reading)");
+	if (init->old_count == 0)
+		plan_found(
+		    init->plan,
+		    "no section that leads to PostgreSQL: clients will connect to 127.0.0.1:5000 "
+		    "(writing) and :5001 (reading)");
 }
 
 /* Leaves out the output's own folder: with it, HAProxy would read the file twice. */
@@ -274,7 +239,7 @@ static void ini_check_command(struct haproxy_plan *init)
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 
 	strbuf_printf(&line, "check_command = haproxy -c -f %s", init->main_file);
-	for (size_t i = 0; init->is_debians && i < init->debian.files.count; i++)
+	for (size_t i = 0; i < init->debian.files.count; i++)
 		if (strcmp(init->debian.files.items[i], init->folder) != 0)
 			strbuf_printf(&line, " -f %s", init->debian.files.items[i]);
 	plan_ini(init->plan, "%s -f {}", line.data);
@@ -285,8 +250,7 @@ static void ini_kept(struct haproxy_plan *init, const struct found_section *sect
 	if (section->kept.count == 0)
 		return;
 	plan_comment(init->plan,
-	             "Lines of %s that the template does not have. Those that you "
-	             "need belong into it:",
+	             "The template does not have these lines of %s. Add those that you need to it:",
 	             section->name);
 	for (size_t i = 0; i < section->kept.count; i++)
 		plan_ini(init->plan, ";   %.*s", KEPT_MAX, section->kept.items[i]);
@@ -305,10 +269,10 @@ static void ini_limits(struct haproxy_plan *init)
 {
 	const struct found_section *rw = init->found.rw, *ro = init->found.ro;
 	const struct found_section *in = rw != NULL && rw->frontend != NULL ? rw->frontend : rw;
-	size_t members = rw != NULL ? rw->server_count : 0;
+	size_t members = rw != NULL ? rw->servers.count : 0;
 
-	if (ro != NULL && ro->server_count > members)
-		members = ro->server_count;
+	if (ro != NULL && ro->servers.count > members)
+		members = ro->servers.count;
 	if (rw != NULL && rw->maxconn != NULL)
 		plan_ini(init->plan, "var.maxconn = %s", rw->maxconn);
 	if (in != NULL && in->idle != NULL)
@@ -337,14 +301,8 @@ static void ini_target(struct haproxy_plan *init)
 	ini_section(init, rw, "rw_bind");
 	ini_section(init, ro, "ro_bind");
 	ini_limits(init);
-	for (size_t i = 0; i < 2; i++) {
-		const struct found_section *section = i == 0 ? rw : ro;
-
-		if (section != NULL && section->frontend != NULL)
-			ini_kept(init, section->frontend);
-		if (section != NULL)
-			ini_kept(init, section);
-	}
+	for (size_t i = 0; i < init->old_count; i++)
+		ini_kept(init, init->old[i]);
 }
 
 /* Splits the address of the first server, "10.0.0.1:5432", into host and port. Both are borrowed
@@ -356,9 +314,9 @@ static struct plan_cluster cluster_of(const struct haproxy_plan *init, char **st
 	struct plan_cluster cluster = {.patroni = section != NULL && section->patroni};
 	char *colon;
 
-	*storage = section != NULL ? xstrdup(section->servers[0].address) : NULL;
+	*storage = section != NULL ? xstrdup(section->servers.items[0]) : NULL;
 	colon = *storage != NULL ? strrchr(*storage, ':') : NULL;
-	if (colon == NULL || strpbrk(*storage, "\"'\\[] ") != NULL)
+	if (colon == NULL || strpbrk(*storage, "\"'\\[]$ ") != NULL)
 		return cluster;
 	*colon = '\0';
 	cluster.host = *storage;
@@ -374,9 +332,12 @@ static void make_plan(struct haproxy_plan *init)
 	say_found(init);
 	plan_begin(init->plan, "haproxy", init->main_file, &cluster);
 	ini_target(init);
-	haproxy_plan_first_steps(init);
+	global_steps(init);
+	arguments_step(init);
+	restart_step(init);
 	plan_store_steps(init->plan, &cluster);
-	haproxy_plan_last_steps(init);
+	old_sections_step(init);
+	plan_run_step(init->plan, DEBIAN_UNIT, NULL);
 }
 
 bool init_haproxy(const struct init_options *options, struct init_plan *plan, struct err *err)
@@ -392,6 +353,11 @@ bool init_haproxy(const struct init_options *options, struct init_plan *plan, st
 		init.main_file =
 		    options->proxy_config != NULL ? options->proxy_config : init.debian.config;
 		init.is_debians = strcmp(init.main_file, init.debian.config) == 0;
+		if (!init.is_debians) { /* then its arguments are not those of this HAProxy */
+			string_list_free(&init.debian.files);
+			free(init.debian.master_socket);
+			init.debian.master_socket = NULL;
+		}
 		choose_folder(&init);
 		ok = read_files(&init, err);
 	}

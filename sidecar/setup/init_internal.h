@@ -18,10 +18,6 @@ struct found_socket {
 	unsigned number;
 };
 
-struct found_server {
-	char *name, *address; /* host:port, as spelled in the file */
-};
-
 struct found_section {
 	enum haproxy_section_kind kind;
 	const char *keyword; /* "backend" */
@@ -30,14 +26,13 @@ struct found_section {
 	char *mode, *idle;  /* `idle`: timeout client; both with inherited values; NULL: not set */
 	struct strbuf bind; /* the addresses, comma separated */
 	char *default_backend;
-	char *maxconn; /* of a server line */
-	struct found_server *servers;
-	size_t server_count;
-	bool pgsql_check;        /* option pgsql-check */
-	bool patroni;            /* a health check asks Patroni's REST API */
-	bool reads;              /* for read-only clients, by its name or its health check */
-	bool postgres_port;      /* a server has a port that is usual for PostgreSQL */
-	struct string_list kept; /* lines that the shipped template does not have */
+	char *maxconn;              /* of a server line */
+	struct string_list servers; /* host:port, as spelled in the file */
+	bool pgsql_check;           /* option pgsql-check */
+	bool patroni;               /* a health check asks Patroni's REST API */
+	bool reads;                 /* for read-only clients, by its name or its health check */
+	bool postgres_port;         /* a server has a port that is usual for PostgreSQL */
+	struct string_list kept;    /* lines that the shipped template does not have */
 	const struct found_section *frontend; /* of a backend: the frontend that leads to it */
 };
 

@@ -25,9 +25,8 @@ struct pgbouncer_plan {
 	struct init_plan *plan;
 	struct pgbouncer_main config;
 	const char *main_file;
-	char *user;   /* owner of the main file, so the user that PgBouncer runs as */
-	char *folder; /* folder of the file that segue writes */
-	char *output;
+	char *user;              /* owner of the main file, so the user that PgBouncer runs as */
+	char *folder;            /* folder of the file that segue writes */
 	const char *host, *port; /* of the server that is taken for the primary; NULL: none */
 	struct stat st;
 	bool secret; /* a line of [databases] has a password */
@@ -61,20 +60,13 @@ static bool is_at(const struct pgbouncer_main_database *database, const char *ho
 	       strcmp(port_of(database), port) == 0;
 }
 
-static size_t count_at(const struct pgbouncer_main *config, const char *host, const char *port)
+/* False for a database that segue's file cannot hold, see pgbouncer_ini_parse(), or has already, or
+ * that has "{{" in a value, which the template would interpret. */
+static bool can_be_taken(const struct pgbouncer_plan *init,
+                         const struct pgbouncer_main_database *database)
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < config->database_count; i++)
-		count += is_at(&config->databases[i], host, port);
-	return count;
-}
-
-/* False for a database that segue's file cannot hold, see pgbouncer_ini_parse(), or that has "{{"
- * in a value, which the template would interpret. */
-static bool can_be_taken(const struct pgbouncer_main_database *database)
-{
-	if (strcmp(database->name, "*") == 0 || strlen(database->name) > PGBOUNCER_NAME_MAX)
+	if (strcmp(database->name, "*") == 0 || strlen(database->name) > PGBOUNCER_NAME_MAX ||
+	    strcmp(database->file, init->plan->output) == 0)
 		return false;
 	for (size_t i = 0; i < database->pairs.count; i++)
 		if (strstr(database->pairs.pairs[i].value, "{{") != NULL)
@@ -86,46 +78,47 @@ static bool is_ours(const struct pgbouncer_plan *init,
                     const struct pgbouncer_main_database *database)
 {
 	return init->host != NULL && is_at(database, init->host, init->port) &&
-	       can_be_taken(database) && strcmp(database->file, init->output) != 0;
+	       can_be_taken(init, database);
 }
 
 /* Chooses the server that most databases lead to; among equals, the first. */
 static void choose_primary(struct pgbouncer_plan *init)
 {
-	const struct pgbouncer_main *config = &init->config;
+	const struct pgbouncer_main_database *databases = init->config.databases;
 	size_t most = 0;
 
-	for (size_t i = 0; i < config->database_count; i++) {
-		const struct pgbouncer_main_database *database = &config->databases[i];
-		size_t count;
+	for (size_t i = 0; i < init->config.database_count; i++) {
+		const char *host = host_of(&databases[i]), *port = port_of(&databases[i]);
+		size_t count = 0;
 
-		if (host_of(database) == NULL || !can_be_taken(database) ||
-		    strcmp(database->file, init->output) == 0)
+		if (host == NULL || !can_be_taken(init, &databases[i]))
 			continue;
-		count = count_at(config, host_of(database), port_of(database));
+		for (size_t k = 0; k < init->config.database_count; k++)
+			count += is_at(&databases[k], host, port);
 		if (count <= most)
 			continue;
 		most = count;
-		init->host = host_of(database);
-		init->port = port_of(database);
+		init->host = host;
+		init->port = port;
 	}
 }
 
 static void say_database(struct pgbouncer_plan *init,
                          const struct pgbouncer_main_database *database)
 {
-	const char *why = "is left alone: it is on another server; if that is of this cluster, "
-	                  "put it into the template";
+	const char *why =
+	    "is left alone: it is on another server; if that belongs to this cluster, add it to "
+	    "the template";
 
-	if (strcmp(database->file, init->output) == 0)
+	if (strcmp(database->file, init->plan->output) == 0)
 		return;
 	if (is_ours(init, database))
 		why = "follows the primary";
 	else if (host_of(database) == NULL)
 		why = "is left alone: it leads to a PostgreSQL on this machine";
-	else if (!can_be_taken(database))
-		why = "is left alone, and behind in a failover: segue moves databases that have a "
-		      "name of their own";
+	else if (!can_be_taken(init, database))
+		why = "is left alone and does not follow a failover: segue moves only databases "
+		      "listed by name";
 	plan_found(init->plan, "database %s at %s port %s (%s line %u): %s", database->name,
 	           host_of(database) != NULL ? host_of(database) : "a unix socket",
 	           port_of(database), database->file, database->line, why);
@@ -137,16 +130,17 @@ static void say_found(struct pgbouncer_plan *init)
 	           setting(init, "listen_port", PORT),
 	           setting(init, "unix_socket_dir", DEBIAN_SOCKET),
 	           setting(init, "auth_type", "md5"), setting(init, "admin_users", "(none)"));
-	plan_found(init->plan,
-	           "its user is %s: run segue as that one, and its console needs no "
-	           "password",
-	           init->user);
+	plan_found(
+	    init->plan,
+	    "PgBouncer runs as %s: if segue runs as the same user, the console needs no password",
+	    init->user);
 	for (size_t i = 0; i < init->config.includes.count; i++)
 		plan_found(init->plan, "%%include %s", init->config.includes.items[i]);
 	for (size_t i = 0; i < init->config.database_count; i++)
 		say_database(init, &init->config.databases[i]);
 	if (init->config.problem != NULL)
-		plan_found(init->plan, "not read to its end, as PgBouncer would not: %s",
+		plan_found(init->plan,
+		           "not read to its end, and PgBouncer would stop there, too: %s",
 		           init->config.problem);
 }
 
@@ -178,16 +172,17 @@ static void make_template(struct pgbouncer_plan *init)
 		return;
 	}
 	file->path = xasprintf("%s/templates/%s.ini.mustache", dir, cluster);
-	strbuf_printf(&file->text,
-	              "{{!\n"
-	              "  The databases of cluster %s, as %s had them when `segue init` read it. "
-	              "Add one by a line of\n"
-	              "  its own; for readers, see the template pgbouncer.ini.mustache that ships, "
-	              "and segue-templates(7).\n"
-	              "}}\n"
-	              "; Written by segue from {{target.template}}: changes made here are lost.\n"
-	              "[databases]\n{{#primary}}\n",
-	              cluster, init->main_file);
+	strbuf_printf(
+	    &file->text,
+	    "{{!\n"
+	    "  The databases of cluster %s, as %s had them when `segue init` read it. Add one by a "
+	    "line of\n"
+	    "  its own; for readers, see the template pgbouncer.ini.mustache that ships, and "
+	    "segue-templates(7).\n"
+	    "}}\n"
+	    "; Written by segue from {{target.template}}: changes made here are lost.\n"
+	    "[databases]\n{{#primary}}\n",
+	    cluster, init->main_file);
 	for (size_t i = 0; i < init->config.database_count; i++)
 		if (is_ours(init, &init->config.databases[i]))
 			template_entry(init, &init->config.databases[i]);
@@ -200,94 +195,61 @@ static void make_template(struct pgbouncer_plan *init)
 		                                  .gid = init->st.st_gid};
 }
 
-/* The first item of a list; caller frees. */
-static char *first_of(const char *list)
-{
-	list += strspn(list, " ");
-	return xstrndup(list, strcspn(list, ", "));
-}
-
-static void ini_console(struct pgbouncer_plan *init)
-{
-	auto_free char *folder = first_of(setting(init, "unix_socket_dir", DEBIAN_SOCKET));
-	const char *port = setting(init, "listen_port", PORT);
-
-	plan_comment(init->plan,
-	             "The user pgbouncer needs no password there, and no entry in "
-	             "admin_users, where segue runs as PgBouncer's own user, %s.",
-	             init->user);
-	init->plan->address =
-	    xasprintf("host=%s port=%s user=pgbouncer dbname=pgbouncer", folder, port);
-	plan_ini(init->plan, "console = %s", init->plan->address);
-}
-
 static void ini_target(struct pgbouncer_plan *init)
 {
-	const struct init_options *options = init->plan->options;
+	struct init_plan *plan = init->plan;
+	const char *folders = setting(init, "unix_socket_dir", DEBIAN_SOCKET);
 
-	init->plan->kind = CONFIG_TARGET_PGBOUNCER;
-	init->plan->output = xstrdup(init->output);
-	plan_ini(init->plan, "\n[pgbouncer %s]", options->target);
-	plan_ini(init->plan, "cluster = %s", options->cluster);
-	plan_ini(init->plan, "template = %s", init->plan->template_file.path);
-	plan_ini(init->plan, "output = %s", init->output);
+	plan->kind = CONFIG_TARGET_PGBOUNCER;
+	plan_ini(plan, "\n[pgbouncer %s]", plan->options->target);
+	plan_ini(plan, "cluster = %s", plan->options->cluster);
+	plan_ini(plan, "template = %s", plan->template_file.path);
+	plan_ini(plan, "output = %s", plan->output);
 	if (init->secret) {
-		plan_comment(init->plan, "There is a password in it.");
-		plan_ini(init->plan, "mode = 0640");
+		plan_comment(plan, "The output contains a password.");
+		plan_ini(plan, "mode = 0640");
 	}
-	ini_console(init);
-	if (init->host != NULL)
-		return;
-	plan_fill_in(init->plan, "var.dbname",
-	             "the database on the server, and its name for clients", "app");
+	plan_comment(plan,
+	             "If segue runs as PgBouncer's own user, %s, the user pgbouncer needs no "
+	             "password and no entry in admin_users.",
+	             init->user);
+	folders += strspn(folders, " "); /* a list: the first one */
+	plan->address =
+	    xasprintf("host=%.*s port=%s user=pgbouncer dbname=pgbouncer",
+	              (int)strcspn(folders, ", "), folders, setting(init, "listen_port", PORT));
+	plan_ini(plan, "console = %s", plan->address);
+	if (init->host == NULL)
+		plan_fill_in(plan, "var.dbname",
+		             "the database on the server, and its name for clients", "app");
 }
 
-/* Appends commands that make the folders. The package makes its own folders, and its unit the state
+/* Makes the folders and the output. The package makes its own folders, and its unit the state
  * folder. A folder that segue's user can write to stays as it is, because another owner or mode
  * would lock somebody out. */
-static void folder_lines(const struct pgbouncer_plan *init, struct strbuf *out)
+static void folder_step(struct pgbouncer_plan *init)
 {
 	const bool packaged = debian_has_unit(DEBIAN_POOLER_UNIT);
+	const bool file = access(init->plan->output, F_OK) != 0;
 	const char *const own[] = {"/var/lib/segue", "/run/segue"};
 	struct account *account = plan_account(DEBIAN_POOLER_UNIT, init->user);
+	auto_strbuf struct strbuf lines = STRBUF_INIT;
 
 	if (account == NULL || !account_may_write(account, init->folder))
-		strbuf_printf(out, "     sudo install -d -o %s %s %s\n", init->user,
+		strbuf_printf(&lines, "     sudo install -d -o %s %s %s\n", init->user,
 		              packaged ? "-g segue -m 2770" : "-m 0750", init->folder);
 	for (size_t i = 0; !packaged && i < ARRAY_LEN(own); i++)
 		if (account == NULL || !account_may_write(account, own[i]))
-			strbuf_printf(out, "     sudo install -d -o %s -m 0755 %s\n", init->user,
+			strbuf_printf(&lines, "     sudo install -d -o %s -m 0755 %s\n", init->user,
 			              own[i]);
 	account_free(account);
-}
-
-static void folder_step(struct pgbouncer_plan *init)
-{
-	auto_strbuf struct strbuf lines = STRBUF_INIT;
-	const bool file = access(init->output, F_OK) != 0;
-
-	folder_lines(init, &lines);
 	if (lines.len == 0 && !file)
 		return;
-	plan_step(init->plan, "Make %s%s%s:", lines.len > 0 ? "the folders" : "",
+	plan_step(init->plan, "Create %s%s%s:", lines.len > 0 ? "the folders" : "",
 	          lines.len > 0 && file ? ", and " : "",
-	          file ? "the file that PgBouncer is to read, empty for now" : "");
+	          file ? "an empty file for PgBouncer to read" : "");
 	strbuf_append(&init->plan->steps, lines.data, lines.len);
 	if (file)
-		plan_line(init->plan, "sudo -u %s touch %s", init->user, init->output);
-}
-
-static void include_step(struct pgbouncer_plan *init)
-{
-	if (init->config.takes_output)
-		return;
-	plan_step(init->plan, "At the end of %s add:", init->main_file);
-	plan_line(init->plan, "%%include %s", init->output);
-}
-
-static bool is_session(const struct pgbouncer_plan *init)
-{
-	return strcmp(setting(init, "pool_mode", "session"), "session") == 0;
+		plan_line(init->plan, "sudo -u %s touch %s", init->user, init->plan->output);
 }
 
 /* Adds the settings whose absence segue check would warn about. */
@@ -302,37 +264,30 @@ static void settings_step(struct pgbouncer_plan *init)
 	    {"tcp_keepcnt", "2", false},        {"client_login_timeout", "120", false},
 	    {"server_fast_close", "1", true},
 	};
+	const bool session = strcmp(setting(init, "pool_mode", "session"), "session") == 0;
 	bool said = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
 		if (pgbouncer_main_get(&init->config, wanted[i].name) != NULL ||
-		    (wanted[i].session_only && !is_session(init)))
+		    (wanted[i].session_only && !session))
 			continue;
 		if (!said)
 			plan_step(init->plan,
-			          "So that a failover is short, add in %s, in the "
-			          "section [pgbouncer]:",
+			          "To keep a failover short, add to the section [pgbouncer] of %s:",
 			          init->main_file);
 		said = true;
 		plan_line(init->plan, "%s = %s", wanted[i].name, wanted[i].value);
 	}
 }
 
-static void reload_step(struct pgbouncer_plan *init)
+static void old_lines_step(struct pgbouncer_plan *init)
 {
-	plan_step(init->plan, "Let PgBouncer read it:");
-	plan_line(init->plan, "sudo systemctl reload pgbouncer");
-}
-
-static void last_steps(struct pgbouncer_plan *init)
-{
-	plan_run_step(init->plan, DEBIAN_POOLER_UNIT, init->user);
 	if (init->host == NULL)
 		return;
 	plan_step(init->plan,
-	          "When segue runs, these lines count no more, as those of %s come "
-	          "after them. They can go:",
-	          init->output);
+	          "When segue runs, these lines have no effect, because %s is read after them. "
+	          "Remove them:",
+	          init->plan->output);
 	for (size_t i = 0; i < init->config.database_count; i++) {
 		const struct pgbouncer_main_database *database = &init->config.databases[i];
 
@@ -352,19 +307,23 @@ static void make_plan(struct pgbouncer_plan *init)
 	ini_target(init);
 	folder_step(init);
 	settings_step(init);
-	include_step(init);
-	reload_step(init);
+	if (!init->config.takes_output) {
+		plan_step(init->plan, "At the end of %s add:", init->main_file);
+		plan_line(init->plan, "%%include %s", init->plan->output);
+	}
+	plan_step(init->plan, "Reload PgBouncer:");
+	plan_line(init->plan, "sudo systemctl reload pgbouncer");
 	plan_store_steps(init->plan, &cluster);
-	last_steps(init);
+	plan_run_step(init->plan, DEBIAN_POOLER_UNIT, init->user);
+	old_lines_step(init);
 }
 
 static void find_user(struct pgbouncer_plan *init)
 {
-	const struct passwd *user;
+	const struct passwd *user = NULL;
 
-	if (stat(init->main_file, &init->st) != 0)
-		init->st = (struct stat){0};
-	user = init->st.st_uid != 0 ? getpwuid(init->st.st_uid) : NULL;
+	if (stat(init->main_file, &init->st) == 0 && init->st.st_uid != 0)
+		user = getpwuid(init->st.st_uid);
 	init->user = xstrdup(user != NULL ? user->pw_name : DEBIAN_USER);
 }
 
@@ -378,9 +337,9 @@ bool init_pgbouncer(const struct init_options *options, struct init_plan *plan, 
 	plan_init(plan, options);
 	init.folder = xasprintf("%.*s/segue", (int)(strrchr(init.main_file, '/') - init.main_file),
 	                        init.main_file);
-	init.output = xasprintf("%s/%s.ini", init.folder, options->cluster);
-	ok = pgbouncer_main_load(init.main_file, &(struct pgbouncer_reading){.output = init.output},
-	                         &init.config, err);
+	plan->output = xasprintf("%s/%s.ini", init.folder, options->cluster);
+	ok = pgbouncer_main_load(
+	    init.main_file, &(struct pgbouncer_reading){.output = plan->output}, &init.config, err);
 	if (ok) {
 		find_user(&init);
 		choose_primary(&init);
@@ -389,6 +348,5 @@ bool init_pgbouncer(const struct init_options *options, struct init_plan *plan, 
 	pgbouncer_main_free(&init.config);
 	free(init.user);
 	free(init.folder);
-	free(init.output);
 	return ok;
 }

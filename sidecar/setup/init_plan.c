@@ -69,7 +69,7 @@ static char *keep_old(const char *path, struct err *err)
 			return NULL;
 		}
 	}
-	err_set(err, "%s: there are %d kept ones: remove some", path, BACKUPS_MAX);
+	err_set(err, "%s: there are %d kept copies of it: remove some", path, BACKUPS_MAX);
 	return NULL;
 }
 
@@ -133,31 +133,24 @@ static char *free_name(const struct config *config)
 	return name;
 }
 
-static bool choose_cluster(const struct config *config, struct init_options *options,
-                           struct err *err)
-{
-	auto_strbuf struct strbuf names = STRBUF_INIT;
-
-	if (options->cluster != NULL)
-		return true;
-	for (size_t i = 0; i < config->cluster_count; i++)
-		strbuf_printf(&names, "%s%s", i > 0 ? ", " : "", config->clusters[i].name);
-	if (config->cluster_count != 1)
-		return err_set(err,
-		               "%s has the clusters %s: --cluster says which of them this proxy "
-		               "follows, or the name of a new one",
-		               config->file, names.data);
-	options->cluster = config->clusters[0].name;
-	return true;
-}
-
 bool append_choose(const struct config *config, struct init_options *options, char **target,
                    struct err *err)
 {
+	auto_strbuf struct strbuf names = STRBUF_INIT;
+
 	*target = free_name(config);
 	options->beside = config;
 	options->target = *target;
-	return choose_cluster(config, options, err);
+	if (options->cluster != NULL)
+		return true;
+	options->cluster = config->clusters[0].name;
+	for (size_t i = 0; i < config->cluster_count; i++)
+		strbuf_printf(&names, "%s%s", i > 0 ? ", " : "", config->clusters[i].name);
+	return config->cluster_count == 1 ||
+	       err_set(err,
+	               "%s has the clusters %s: --cluster has to name the one that this proxy "
+	               "follows, or a new one",
+	               config->file, names.data);
 }
 
 const struct config_target *append_find_same(const struct config *config,
@@ -177,43 +170,41 @@ const struct config_target *append_find_same(const struct config *config,
 	return NULL;
 }
 
-static bool append_has_cluster(const struct config *config, const char *cluster)
+/* False without an existing file. */
+static bool has_cluster_already(const struct init_options *options)
 {
-	for (size_t i = 0; i < config->cluster_count; i++)
-		if (strcmp(config->clusters[i].name, cluster) == 0)
-			return true;
-	return false;
-}
+	const struct config *config = options->beside;
 
-static bool has_kind(const struct config *config, enum config_target_kind kind)
-{
-	for (size_t i = 0; i < config->target_count; i++)
-		if (config->targets[i].kind == kind)
+	for (size_t i = 0; config != NULL && i < config->cluster_count; i++)
+		if (strcmp(config->clusters[i].name, options->cluster) == 0)
 			return true;
 	return false;
 }
 
 /* True if the file, with the plan's target, has both a HAProxy and a PgBouncer. */
-static bool append_makes_both(const struct init_plan *plan)
+static bool makes_both(const struct init_plan *plan)
 {
+	const struct config *config = plan->options->beside;
 	const enum config_target_kind other =
 	    plan->kind == CONFIG_TARGET_HAPROXY ? CONFIG_TARGET_PGBOUNCER : CONFIG_TARGET_HAPROXY;
 
-	return plan->options->beside != NULL && has_kind(plan->options->beside, other);
+	for (size_t i = 0; config != NULL && i < config->target_count; i++)
+		if (config->targets[i].kind == other)
+			return true;
+	return false;
 }
 
 /* Only PgBouncer's own user needs no password at its console, so segue runs as that user and gets
  * HAProxy's group. The two units conflict (Conflicts=), so only one may be enabled. */
-static void append_both_steps(struct init_plan *plan)
+static void add_both_steps(struct init_plan *plan)
 {
 	plan_step(plan, "One segue drives both proxies, as PgBouncer's user and in HAProxy's "
-	                "group. Into the editor that the first line opens go the others:");
+	                "group. The first line opens an editor; type the other lines there:");
 	plan_line(plan, "sudo systemctl edit " DEBIAN_POOLER_UNIT);
 	plan_line(plan, "[Service]");
 	plan_line(plan, "SupplementaryGroups=haproxy");
 	plan_line(plan, "MemoryDenyWriteExecute=no");
-	plan_step(plan, "Let that unit start with the machine, and not the other, which its start "
-	                "ends:");
+	plan_step(plan, "Enable that unit and disable the other one; systemd does not run both:");
 	plan_line(plan, "sudo systemctl disable " DEBIAN_UNIT);
 	plan_line(plan, "sudo systemctl enable " DEBIAN_POOLER_UNIT);
 }
@@ -271,13 +262,13 @@ static size_t take_words(const char *text, size_t width)
 }
 
 /* Appends the text in lines of WIDTH columns, with `first` before the first line and `next` before
- * the others. */
+ * the others. `next` NULL: in one line. */
 static void wrap(struct strbuf *out, const char *first, const char *next, const char *text)
 {
 	const char *prefix = first;
 
 	while (*text != '\0') {
-		size_t len = take_words(text, WIDTH - strlen(prefix));
+		size_t len = next != NULL ? take_words(text, WIDTH - strlen(prefix)) : strlen(text);
 
 		strbuf_printf(out, "%s%.*s\n", prefix, (int)len, text);
 		text += len + (text[len] == ' ');
@@ -285,65 +276,40 @@ static void wrap(struct strbuf *out, const char *first, const char *next, const 
 	}
 }
 
-void plan_found(struct init_plan *plan, const char *fmt, ...)
+void plan_add(struct init_plan *plan, enum plan_part part, const char *fmt, ...)
 {
-	auto_strbuf struct strbuf text = STRBUF_INIT;
+	static const struct {
+		const char *first, *next;
+	} prefixes[] = {[PLAN_FOUND] = {"  ", "      "},
+	                [PLAN_STEP] = {"", "   "},
+	                [PLAN_LINE] = {"     ", NULL},
+	                [PLAN_COMMENT] = {"; ", "; "},
+	                [PLAN_INI] = {"", NULL}};
+	auto_strbuf struct strbuf text = STRBUF_INIT, lines = STRBUF_INIT;
 	va_list args;
 
+	if (part == PLAN_STEP)
+		strbuf_printf(&text, "%u. ", ++plan->step_count);
 	va_start(args, fmt);
 	strbuf_vprintf(&text, fmt, args);
 	va_end(args);
-	wrap(&plan->found, "  ", "      ", text.data);
-}
-
-void plan_step(struct init_plan *plan, const char *fmt, ...)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	va_list args;
-
-	strbuf_printf(&text, "%u. ", ++plan->step_count);
-	va_start(args, fmt);
-	strbuf_vprintf(&text, fmt, args);
-	va_end(args);
-	strbuf_append_char(&plan->steps, '\n');
-	wrap(&plan->steps, "", "   ", text.data);
-	strbuf_append_char(&plan->steps, '\n');
-}
-
-void plan_line(struct init_plan *plan, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	strbuf_append_str(&plan->steps, "     ");
-	strbuf_vprintf(&plan->steps, fmt, args);
-	strbuf_append_char(&plan->steps, '\n');
-	va_end(args);
-}
-
-void plan_comment(struct init_plan *plan, const char *fmt, ...)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	va_list args;
-
-	va_start(args, fmt);
-	strbuf_vprintf(&text, fmt, args);
-	va_end(args);
-	wrap(&plan->ini.text, "; ", "; ", text.data);
-	wrap(&plan->trial, "; ", "; ", text.data);
-}
-
-void plan_ini(struct init_plan *plan, const char *fmt, ...)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	va_list args;
-
-	va_start(args, fmt);
-	strbuf_vprintf(&text, fmt, args);
-	va_end(args);
-	strbuf_append_char(&text, '\n');
-	strbuf_append(&plan->ini.text, text.data, text.len);
-	strbuf_append(&plan->trial, text.data, text.len);
+	wrap(&lines, prefixes[part].first, prefixes[part].next, text.data);
+	switch (part) {
+	case PLAN_FOUND:
+		strbuf_append(&plan->found, lines.data, lines.len);
+		return;
+	case PLAN_STEP:
+		strbuf_printf(&plan->steps, "\n%s\n", lines.data);
+		return;
+	case PLAN_LINE:
+		strbuf_append(&plan->steps, lines.data, lines.len);
+		return;
+	case PLAN_COMMENT:
+	case PLAN_INI:
+		strbuf_append(&plan->ini.text, lines.data, lines.len);
+		strbuf_append(&plan->trial, lines.data, lines.len);
+		return;
+	}
 }
 
 void plan_fill_in(struct init_plan *plan, const char *key, const char *what, const char *example)
@@ -358,16 +324,6 @@ void plan_fill_in(struct init_plan *plan, const char *key, const char *what, con
 	strbuf_printf(&plan->fill_in, "     line %u, %s: %s\n", line, key, what);
 }
 
-static void begin_zookeeper(struct init_plan *plan)
-{
-	plan_ini(plan, "\n[zookeeper]");
-	if (plan->options->zookeeper != NULL)
-		plan_ini(plan, "hosts = %s", plan->options->zookeeper);
-	else
-		plan_fill_in(plan, "hosts", "the servers of your ZooKeeper",
-		             "zk1:2181,zk2:2181,zk3:2181");
-}
-
 static void begin_path(struct init_plan *plan, bool patroni)
 {
 	const struct init_options *options = plan->options;
@@ -376,62 +332,52 @@ static void begin_path(struct init_plan *plan, bool patroni)
 
 	if (options->path != NULL)
 		plan_ini(plan, "path = %s", options->path);
-	else if (patroni)
-		plan_fill_in(plan, "path", "/NAMESPACE/SCOPE, as patroni.yml has them", example);
 	else
 		plan_fill_in(plan, "path",
-		             "where your ZooKeeper names the primary, PATH/master is watched",
+		             patroni
+		                 ? "/NAMESPACE/SCOPE, as patroni.yml has them"
+		                 : "where ZooKeeper names the primary; segue watches PATH/master",
 		             example);
-}
-
-/* Adds the section of the cluster, unless the existing file has it. */
-static void begin_cluster(struct init_plan *plan, const char *source,
-                          const struct plan_cluster *cluster)
-{
-	const struct init_options *options = plan->options;
-
-	if (options->beside != NULL && append_has_cluster(options->beside, options->cluster))
-		return;
-	plan_ini(plan, "\n[cluster %s]", options->cluster);
-	if (cluster->patroni) {
-		plan_comment(plan, "%s asks Patroni's REST API, so Patroni is the store's author.",
-		             source);
-		plan_ini(plan, "layout = patroni");
-	}
-	begin_path(plan, cluster->patroni);
-	plan_comment(plan, "Each server is asked, too, whether it is the primary, with this and "
-	                   "its address. Without such a role segue believes the store, and "
-	                   "warns.");
-	plan_ini(plan, "verify_conninfo = user=segue dbname=postgres");
 }
 
 void plan_begin(struct init_plan *plan, const char *proxy, const char *source,
                 const struct plan_cluster *cluster)
 {
-	if (plan->options->beside != NULL) {
-		plan_comment(plan, "Added by `segue init %s`, which has read %s.", proxy, source);
-		if (plan->options->zookeeper != NULL)
-			plan_found(plan, "[zookeeper] of %s, which counts, and not --zookeeper",
-			           plan->ini.path);
-		begin_cluster(plan, source, cluster);
-		return;
-	}
-	plan_comment(plan,
-	             "Written by `segue init %s`, which has read %s. Every other key keeps its "
-	             "default: segue.ini(5) has them all. What is wrong or missing: `segue "
-	             "check`.",
-	             proxy, source);
-	begin_zookeeper(plan);
-	begin_cluster(plan, source, cluster);
-}
+	const struct init_options *options = plan->options;
 
-/* ZooKeeper creates a znode only below an existing parent. */
-static void parents_lines(struct init_plan *plan, const char *zk, const char *path)
-{
-	for (const char *at = path; *at != '\0';) {
-		at += 1 + strcspn(at + 1, "/");
-		plan_line(plan, "%s create %.*s ''", zk, (int)(at - path), path);
+	if (options->beside != NULL) {
+		plan_comment(plan, "Added by `segue init %s` from %s.", proxy, source);
+		if (options->zookeeper != NULL)
+			plan_found(plan, "--zookeeper is ignored: [zookeeper] of %s is used",
+			           plan->ini.path);
+	} else {
+		plan_comment(plan,
+		             "Written by `segue init %s` from %s. All other keys have their "
+		             "defaults, see segue.ini(5). `segue check` finds what is wrong or "
+		             "missing.",
+		             proxy, source);
+		plan_ini(plan, "\n[zookeeper]");
+		if (options->zookeeper != NULL)
+			plan_ini(plan, "hosts = %s", options->zookeeper);
+		else
+			plan_fill_in(plan, "hosts", "the servers of your ZooKeeper",
+			             "zk1:2181,zk2:2181,zk3:2181");
 	}
+	if (has_cluster_already(options))
+		return;
+	plan_ini(plan, "\n[cluster %s]", options->cluster);
+	if (cluster->patroni) {
+		plan_comment(plan,
+		             "%s asks Patroni's REST API, so Patroni names the primary in "
+		             "ZooKeeper.",
+		             source);
+		plan_ini(plan, "layout = patroni");
+	}
+	begin_path(plan, cluster->patroni);
+	plan_comment(plan, "segue also asks each PostgreSQL server whether it is the primary, with "
+	                   "this and its address. Without this role segue trusts ZooKeeper, and "
+	                   "warns.");
+	plan_ini(plan, "verify_conninfo = user=segue dbname=postgres");
 }
 
 static void znode_step(struct init_plan *plan, const struct plan_cluster *cluster)
@@ -442,12 +388,15 @@ static void znode_step(struct init_plan *plan, const struct plan_cluster *cluste
 	const char *path = options->path != NULL ? options->path : "PATH";
 
 	plan_step(plan,
-	          "Tell ZooKeeper who is primary, where nothing does so yet: by `segue publish` "
-	          "beside each PostgreSQL server (segue(1)), or by hand%s:",
+	          "If nothing writes the primary to ZooKeeper yet: run `segue publish` beside each "
+	          "PostgreSQL server (segue(1)), or create the znode by hand%s:",
 	          options->zookeeper == NULL || options->path == NULL
-	              ? ", with what you have filled in; a parent of PATH has to be made first"
+	              ? ", with what you have filled in, and its parents first"
 	              : "");
-	parents_lines(plan, zk, path);
+	for (const char *at = path; *at != '\0';) { /* its parents have to exist */
+		at += 1 + strcspn(at + 1, "/");
+		plan_line(plan, "%s create %.*s ''", zk, (int)(at - path), path);
+	}
 	plan_line(plan,
 	          "%s create %s/master '{\"version\":1,\"primary\":{\"host\":\"%s\",\"port\":%s}}'",
 	          zk, path, cluster->host != NULL ? cluster->host : "ADDRESS",
@@ -460,47 +409,39 @@ void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster
 		plan_step(plan, "Fill in, in %s:", plan->ini.path);
 		strbuf_append_str(&plan->steps, plan->fill_in.data);
 	}
-	if (plan->options->beside != NULL &&
-	    append_has_cluster(plan->options->beside, plan->options->cluster))
+	if (has_cluster_already(plan->options))
 		return; /* they were done when the cluster was added */
-	plan_step(plan, "Let segue ask the PostgreSQL servers who is primary. On the primary, and "
-	                "in pg_hba.conf of each, with the address of this machine:");
+	plan_step(
+	    plan,
+	    "Allow segue to ask the PostgreSQL servers which one is the primary. Run on the "
+	    "primary, and add to pg_hba.conf of each server, with the address of this machine:");
 	plan_line(plan, "CREATE ROLE segue LOGIN;");
 	plan_line(plan, "host  postgres  segue  THIS-MACHINE/32  trust");
 	if (!cluster->patroni)
 		znode_step(plan, cluster);
 }
 
-/* " -c /other/segue.ini"; "" if segue finds the file by itself. Caller frees. */
-static char *config_option(const struct init_plan *plan)
-{
-	if (strcmp(plan->ini.path, CONFIG_DEFAULT_FILE) == 0)
-		return xstrdup("");
-	return xasprintf(" -c %s", plan->ini.path);
-}
-
 void plan_run_step(struct init_plan *plan, const char *unit, const char *user)
 {
-	auto_free char *option = config_option(plan);
-	const bool packaged = *option == '\0' && debian_has_unit(unit);
-	const bool somebody = user != NULL && !packaged;
-	auto_free char *as = somebody ? xasprintf("-u %s ", user) : xstrdup("");
+	const bool is_default = strcmp(plan->ini.path, CONFIG_DEFAULT_FILE) == 0;
+	const bool packaged = is_default && debian_has_unit(unit);
+	const bool has_user = user != NULL && !packaged, added = plan->options->beside != NULL;
+	auto_free char *option = is_default ? xstrdup("") : xasprintf(" -c %s", plan->ini.path);
+	auto_free char *as = has_user ? xasprintf("-u %s ", user) : xstrdup("");
 
-	if (packaged && append_makes_both(plan)) {
+	if (packaged && makes_both(plan)) {
 		unit = DEBIAN_POOLER_UNIT;
-		append_both_steps(plan);
+		add_both_steps(plan);
 	}
-	plan_step(plan, "Look, then run%s%s%s:", somebody ? ", as " : "", somebody ? user : "",
-	          plan->options->beside != NULL && !packaged ? ", instead of the one that runs"
-	                                                     : "");
+	plan_step(plan, "Check, then run segue%s%s%s:", has_user ? ", as " : "",
+	          has_user ? user : "",
+	          added && !packaged ? ", in place of the one that runs" : "");
 	plan_line(plan, "sudo %ssegue check%s", as, option);
 	plan_line(plan, "sudo %ssegue render%s %s", as, option, plan->options->target);
 	if (!packaged)
 		plan_line(plan, "sudo %ssegue run%s", as, option);
-	else if (plan->options->beside != NULL)
-		plan_line(plan, "sudo systemctl restart %s", unit);
 	else
-		plan_line(plan, "sudo systemctl enable --now %s", unit);
+		plan_line(plan, "sudo systemctl %s %s", added ? "restart" : "enable --now", unit);
 }
 
 struct account *plan_account(const char *unit, const char *user)

@@ -21,25 +21,7 @@
 
 #define GROUPS_MAX 65536 /* limit of Linux for one process */
 
-static void add_group(struct account *account, gid_t gid)
-{
-	account->groups = xreallocarray(account->groups, (size_t)account->group_count + 1,
-	                                sizeof(*account->groups));
-	account->groups[account->group_count++] = gid;
-}
-
-static bool find_groups(struct account *account, struct err *err)
-{
-	int count = GROUPS_MAX;
-	auto_free gid_t *groups = xcalloc((size_t)count, sizeof(*groups));
-
-	if (getgrouplist(account->name, account->gid, groups, &count) < 0)
-		return err_set(err, "user %s: in more than %d groups", account->name, GROUPS_MAX);
-	for (int i = 0; i < count; i++)
-		add_group(account, groups[i]);
-	return true;
-}
-
+/* `gid`: NULL: the user's own group. */
 static struct account *find(const char *user, const gid_t *gid, struct err *err)
 {
 	const struct passwd *found = getpwnam(user);
@@ -54,8 +36,11 @@ static struct account *find(const char *user, const gid_t *gid, struct err *err)
 	account->home = xstrdup(found->pw_dir);
 	account->uid = found->pw_uid;
 	account->gid = gid != NULL ? *gid : found->pw_gid;
-	if (find_groups(account, err))
+	account->group_count = GROUPS_MAX;
+	account->groups = xcalloc(GROUPS_MAX, sizeof(*account->groups));
+	if (getgrouplist(user, account->gid, account->groups, &account->group_count) >= 0)
 		return account;
+	err_set(err, "user %s: in more than %d groups", user, GROUPS_MAX);
 	account_free(account);
 	return NULL;
 }
@@ -75,17 +60,9 @@ static bool group_id(const char *name, gid_t *out, struct err *err)
 	return true;
 }
 
-static bool tell_unit(const struct unit *unit, struct err *err)
+static bool add_groups(const char *names, struct account *account, struct err *err)
 {
-	bool known = unit->where != NULL && *unit->where != '\0';
-
-	return err_wrap(err, "%s.service%s%s", unit->name, known ? ", " : "",
-	                known ? unit->where : "");
-}
-
-static bool add_groups_of_unit(const struct unit *unit, struct account *account, struct err *err)
-{
-	auto_free char *words = xstrdup(unit->groups.data);
+	auto_free char *words = xstrdup(names);
 	char *rest = words, *word;
 	gid_t gid = 0;
 
@@ -93,27 +70,27 @@ static bool add_groups_of_unit(const struct unit *unit, struct account *account,
 		if (*word == '\0')
 			continue;
 		if (!group_id(word, &gid, err))
-			return tell_unit(unit, err);
-		add_group(account, gid);
+			return false;
+		account->groups = xreallocarray(account->groups, (size_t)account->group_count + 1,
+		                                sizeof(*account->groups));
+		account->groups[account->group_count++] = gid;
 	}
 	return true;
 }
 
 struct account *account_of_unit(const struct unit *unit, struct err *err)
 {
-	const char *user = *unit->user != '\0' ? unit->user : "root";
-	struct account *account;
+	const bool has_group = *unit->group != '\0';
+	struct account *account = NULL;
 	gid_t gid = 0;
 
-	if (*unit->group != '\0' && !group_id(unit->group, &gid, err)) {
-		(void)tell_unit(unit, err);
-		return NULL;
-	}
-	account = find(user, *unit->group != '\0' ? &gid : NULL, err);
-	if (account == NULL)
-		(void)tell_unit(unit, err);
-	if (account == NULL || add_groups_of_unit(unit, account, err))
+	if (!has_group || group_id(unit->group, &gid, err))
+		account =
+		    find(*unit->user != '\0' ? unit->user : "root", has_group ? &gid : NULL, err);
+	if (account != NULL && add_groups(unit->groups, account, err))
 		return account;
+	(void)err_wrap(err, "%s.service%s%s", unit->name, *unit->where != '\0' ? ", " : "",
+	               unit->where);
 	account_free(account);
 	return NULL;
 }
@@ -192,43 +169,27 @@ static const char *const folders[] = {"/etc/systemd/system", "/run/systemd/syste
                                       "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
                                       "/lib/systemd/system"};
 
-static void set_text(char **to, const char *value)
-{
-	free(*to);
-	*to = xstrdup(value);
-}
+static const struct {
+	const char *name;
+	size_t offset;   /* of its text in struct unit */
+	bool is_list;    /* each assignment adds words; an empty one clears the list */
+	bool is_account; /* `where` names the last one of these */
+} keys[] = {
+    {"User", offsetof(struct unit, user), false, true},
+    {"Group", offsetof(struct unit, group), false, true},
+    {"SupplementaryGroups", offsetof(struct unit, groups), true, true},
+    {"Environment", offsetof(struct unit, environment), true, false},
+    {"EnvironmentFile", offsetof(struct unit, environment_files), true, false},
+    {"StateDirectory", offsetof(struct unit, state), true, false},
+    {"ReadWritePaths", offsetof(struct unit, writable), true, false},
+    {"ReadWriteDirectories", offsetof(struct unit, writable), true, false},
+    {"ProtectSystem", offsetof(struct unit, protect), false, false},
+    {"PrivateTmp", offsetof(struct unit, private_tmp), false, false},
+};
 
-static void add_words(struct strbuf *to, const char *value)
+static char **text_of(struct unit *unit, size_t key)
 {
-	if (*value == '\0')
-		strbuf_reset(to);
-	else
-		strbuf_printf(to, "%s%s", to->len > 0 ? " " : "", value);
-}
-
-static char **text_of(struct unit *unit, const char *key)
-{
-	if (strcmp(key, "User") == 0)
-		return &unit->user;
-	if (strcmp(key, "Group") == 0)
-		return &unit->group;
-	return strcmp(key, "ProtectSystem") == 0 ? &unit->protect : NULL;
-}
-
-static struct strbuf *words_of(struct unit *unit, const char *key)
-{
-	static const char *const writable[] = {"ReadWritePaths", "ReadWriteDirectories"};
-
-	for (size_t i = 0; i < ARRAY_LEN(writable); i++)
-		if (strcmp(key, writable[i]) == 0)
-			return &unit->writable;
-	if (strcmp(key, "SupplementaryGroups") == 0)
-		return &unit->groups;
-	if (strcmp(key, "Environment") == 0)
-		return &unit->environment;
-	if (strcmp(key, "EnvironmentFile") == 0)
-		return &unit->environment_files;
-	return strcmp(key, "StateDirectory") == 0 ? &unit->state : NULL;
+	return (char **)(void *)((char *)unit + keys[key].offset);
 }
 
 struct place {
@@ -237,25 +198,28 @@ struct place {
 	char section[64]; /* "[Service]" */
 };
 
-static void take(struct unit *unit, const struct place *place, const char *key, const char *value)
+static void take(struct unit *unit, const struct place *place, const char *name, const char *value)
 {
-	char **text = text_of(unit, key);
-	struct strbuf *words = words_of(unit, key);
+	auto_free char *old = NULL;
+	size_t key = 0;
+	char **text;
 
-	if (text == NULL && words == NULL)
+	while (key < ARRAY_LEN(keys) && strcmp(name, keys[key].name) != 0)
+		key++;
+	if (key == ARRAY_LEN(keys))
 		return;
 	if (strcmp(place->section, "[Service]") != 0) {
 		string_list_printf(&unit->ignored, "%s line %u: systemd ignores %s= %s%s",
-		                   place->file, place->line, key,
+		                   place->file, place->line, name,
 		                   *place->section != '\0' ? "under " : "outside of a section",
 		                   place->section);
 		return;
 	}
-	if (text != NULL)
-		set_text(text, value);
-	else
-		add_words(words, value);
-	if (text == &unit->user || text == &unit->group || words == &unit->groups) {
+	text = text_of(unit, key);
+	old = *text;
+	*text = keys[key].is_list && *old != '\0' && *value != '\0' ? xasprintf("%s %s", old, value)
+	                                                            : xstrdup(value);
+	if (keys[key].is_account) {
 		free(unit->where);
 		unit->where = xasprintf("%s line %u", place->file, place->line);
 	}
@@ -316,29 +280,23 @@ static bool take_file(struct unit *unit, const char *path)
 	return true;
 }
 
-struct drop_in {
-	char *path;
-	size_t rank; /* index of its folder in `folders` */
-};
-
-static const char *name_of(const struct drop_in *drop_in)
-{
-	return strrchr(drop_in->path, '/');
-}
-
 static int by_name(const void *a, const void *b)
 {
-	const struct drop_in *left = a, *right = b;
-	int names = strcmp(name_of(left), name_of(right));
+	return strcmp(strrchr(*(char *const *)a, '/'), strrchr(*(char *const *)b, '/'));
+}
 
-	return names != 0 ? names : (left->rank > right->rank) - (left->rank < right->rank);
+static bool has_name(const struct string_list *paths, const char *name)
+{
+	for (size_t i = 0; i < paths->count; i++)
+		if (strcmp(strrchr(paths->items[i], '/'), name) == 0)
+			return true;
+	return false;
 }
 
 /* If two drop-ins have the same name, the one in the first folder counts. */
 static void take_drop_ins(struct unit *unit, const char *root)
 {
-	struct drop_in *all = NULL;
-	size_t count = 0;
+	auto_string_list struct string_list paths = {.count = 0};
 
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
 		auto_free char *pattern =
@@ -347,34 +305,24 @@ static void take_drop_ins(struct unit *unit, const char *root)
 
 		if (glob(pattern, 0, NULL, &found) != 0)
 			continue;
-		all = xreallocarray(all, count + found.gl_pathc, sizeof(*all));
-		for (size_t j = 0; j < found.gl_pathc; j++)
-			all[count++] =
-			    (struct drop_in){.path = xstrdup(found.gl_pathv[j]), .rank = i};
+		for (size_t k = 0; k < found.gl_pathc; k++)
+			if (!has_name(&paths, strrchr(found.gl_pathv[k], '/')))
+				string_list_add(&paths, xstrdup(found.gl_pathv[k]));
 		globfree(&found);
 	}
-	if (count > 0)
-		qsort(all, count, sizeof(*all), by_name);
-	for (size_t i = 0; i < count; i++)
-		if (i == 0 || strcmp(name_of(&all[i]), name_of(&all[i - 1])) != 0)
-			(void)take_file(unit, all[i].path);
-	for (size_t i = 0; i < count; i++)
-		free(all[i].path);
-	free(all);
+	if (paths.count > 0)
+		qsort(paths.items, paths.count, sizeof(*paths.items), by_name);
+	for (size_t i = 0; i < paths.count; i++)
+		(void)take_file(unit, paths.items[i]);
 }
 
 bool unit_load(const char *root, const char *name, struct unit *out)
 {
-	*out = (struct unit){.name = xstrdup(name),
-	                     .user = xstrdup(""),
-	                     .group = xstrdup(""),
-	                     .where = xstrdup(""),
-	                     .protect = xstrdup(""),
-	                     .groups = STRBUF_INIT,
-	                     .environment = STRBUF_INIT,
-	                     .state = STRBUF_INIT,
-	                     .environment_files = STRBUF_INIT,
-	                     .writable = STRBUF_INIT};
+	*out = (struct unit){.name = xstrdup(name), .where = xstrdup("")};
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		free(*text_of(out, i));
+		*text_of(out, i) = xstrdup("");
+	}
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
 		auto_free char *file = xasprintf("%s%s/%s.service", root, folders[i], name);
 
@@ -388,17 +336,13 @@ bool unit_load(const char *root, const char *name, struct unit *out)
 
 void unit_free(struct unit *unit)
 {
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		free(*text_of(unit, i));
+		*text_of(unit, i) = NULL;
+	}
 	free(unit->name);
-	free(unit->user);
-	free(unit->group);
-	strbuf_fini(&unit->groups);
-	strbuf_fini(&unit->environment);
-	strbuf_fini(&unit->state);
-	strbuf_fini(&unit->environment_files);
-	strbuf_fini(&unit->writable);
-	string_list_free(&unit->ignored);
 	free(unit->where);
-	free(unit->protect);
+	string_list_free(&unit->ignored);
 	*unit = (struct unit){0};
 }
 
@@ -413,17 +357,16 @@ bool unit_is_enabled(const char *root, const char *name)
 bool unit_makes_state(const struct unit *unit, const char *folder)
 {
 	static const char top[] = "/var/lib/";
+	auto_free char *words = NULL;
+	char *rest, *word;
 
 	if (strncmp(folder, top, strlen(top)) != 0)
 		return false;
 	folder += strlen(top);
-	for (const char *at = unit->state.data; *at != '\0'; at += strspn(at, " ")) {
-		size_t len = strcspn(at, " ");
-
-		if (len == strlen(folder) && strncmp(at, folder, len) == 0)
+	words = xstrdup(unit->state);
+	for (rest = words; (word = strsep(&rest, " \t")) != NULL;)
+		if (*word != '\0' && strcmp(word, folder) == 0)
 			return true;
-		at += len;
-	}
 	return false;
 }
 
@@ -449,7 +392,7 @@ static bool is_below_one(const char *path, const char *const *tops, size_t count
 /* True if the folder is in or below a path of ReadWritePaths=, which follows symbolic links. */
 static bool is_listed(const struct unit *unit, const char *folder)
 {
-	auto_free char *words = xstrdup(unit->writable.len > 0 ? unit->writable.data : "");
+	auto_free char *words = xstrdup(unit->writable);
 	auto_free char *real = realpath(folder, NULL);
 	char *rest = words, *word;
 
@@ -466,21 +409,33 @@ static bool is_listed(const struct unit *unit, const char *folder)
 	return false;
 }
 
+/* A boolean of systemd, which takes other words for it, too. */
+static bool is_yes(const char *value)
+{
+	static const char *const no[] = {"", "no", "n", "false", "f", "off", "0"};
+
+	for (size_t i = 0; i < ARRAY_LEN(no); i++)
+		if (strcasecmp(value, no[i]) == 0)
+			return false;
+	return true;
+}
+
+/* With PrivateTmp= the unit has folders of its own in the place of /tmp and /var/tmp. */
 bool unit_leaves_writable(const struct unit *unit, const char *folder)
 {
 	static const char *const system[] = {"/usr", "/boot", "/efi", "/lib", "/bin", "/sbin"};
-	static const char *const spared[] = {"/dev", "/proc", "/sys", "/tmp", "/var/tmp"};
-	const char *protect = unit->protect != NULL ? unit->protect : "";
-	bool full = strcmp(protect, "full") == 0, strict = strcmp(protect, "strict") == 0;
+	static const char *const api[] = {"/dev", "/proc", "/sys"};
+	static const char *const tmp[] = {"/tmp", "/var/tmp"};
 
 	if (is_listed(unit, folder) || unit_makes_state(unit, folder))
 		return true;
-	if (strict)
-		return is_below_one(folder, spared, ARRAY_LEN(spared));
-	if (*protect == '\0' || strcmp(protect, "no") == 0 || strcmp(protect, "false") == 0)
+	if (strcmp(unit->protect, "strict") == 0)
+		return is_below_one(folder, api, ARRAY_LEN(api)) ||
+		       (is_yes(unit->private_tmp) && is_below_one(folder, tmp, ARRAY_LEN(tmp)));
+	if (!is_yes(unit->protect))
 		return true;
 	return !is_below_one(folder, system, ARRAY_LEN(system)) &&
-	       !(full && is_below(folder, "/etc"));
+	       !(strcmp(unit->protect, "full") == 0 && is_below(folder, "/etc"));
 }
 
 /* --- the environment --- */
@@ -536,12 +491,10 @@ static size_t set_file(const char *path, bool libpq)
 
 size_t unit_set_environment(const struct unit *unit, bool libpq)
 {
-	auto_free char *files = xstrdup(unit->environment_files.data);
+	auto_free char *files = xstrdup(unit->environment_files);
 	char *rest = files, *file;
-	size_t count = 0;
+	size_t count = set_line(unit->environment, false, libpq);
 
-	if (unit->environment.len > 0)
-		count += set_line(unit->environment.data, false, libpq);
 	while ((file = strsep(&rest, " \t")) != NULL)
 		if (*file != '\0')
 			count += set_file(file + (*file == '-'), libpq);

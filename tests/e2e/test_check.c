@@ -120,7 +120,8 @@ Test(check, an_operators_word_in_force_is_a_warning_and_one_that_cannot_be_read_
 	lab_write_file(word, "{\"kind\":\"freeze\"}");
 	printed = check(lab, good_ini(lab, zk, haproxy, ""), &code);
 	cr_expect_eq(code, CMD_OK, "%s", printed);
-	expect_line(printed, "warn  cluster/a: frozen: nothing moves, nobody is held: ");
+	expect_line(printed,
+	            "warn  cluster/a: frozen: segue moves no traffic and holds no clients: ");
 	lab_write_file(word, "{\"kind\":");
 	printed = check(lab, good_ini(lab, zk, haproxy, ""), &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
@@ -155,10 +156,11 @@ Test(check, what_somebody_new_runs_into_is_told_with_its_cure)
 	                           lab_dir(lab), lab_dir(lab), lab_dir(lab), nobody)),
 	    &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
-	expect_line(printed,
-	            "warn  cluster/a: /segue/a/master does not exist: nothing is moved until "
-	            "it is written: by segue publish");
-	expect_line(printed, "/none.mustache: name it in template, copy one of "
+	expect_line(
+	    printed,
+	    "warn  cluster/a: /segue/a/master does not exist: segue moves no traffic until it is "
+	    "written: start segue publish");
+	expect_line(printed, "/none.mustache: correct template, copy one from "
 	                     "/usr/share/segue/templates");
 	expect_line(printed,
 	            "/none: no file can be made there: No such file or directory: make it, open "
@@ -268,7 +270,8 @@ Test(check, what_is_wrong_is_found_all_at_once)
 	expect_line(printed, "no.sock: ");
 	expect_line(printed, "FAIL  file/f: ");
 	expect_line(printed, "FAIL  file/f: reload_command: there is no program /no/program: ");
-	expect_line(printed, "warn  file/f: check_command: \"|\" is handed over as an argument: ");
+	expect_line(printed,
+	            "warn  file/f: check_command: \"|\" is passed to the program as an argument: ");
 	lab_destroy(lab);
 }
 
@@ -314,7 +317,7 @@ Test(check, a_socket_without_level_admin)
 	                     lab_dir(lab), lab_port(lab), lab_haproxy_conf_dir(haproxy), socket),
 	          &code);
 	cr_expect_eq(code, CMD_FAILED);
-	expect_line(printed, "operator.sock does not let servers be changed: ");
+	expect_line(printed, "operator.sock does not allow changes of servers: ");
 	cr_expect_null(strstr(printed, "add a -f for it"), "%s", printed);
 	lab_destroy(lab);
 }
@@ -378,9 +381,9 @@ Test(check, patroni_shows_leader_members_and_reasons)
 	expect_line(printed, "FAIL  cluster/a: /service/a: the leader key names pg21, which has no "
 	                     "member key; members: pg1, pg2, pg3, pg4: ");
 	expect_line(printed,
-	            "hold_timeout: 300000 ms, and Patroni may take 320000 ms to have a new "
+	            "hold_timeout: 300000 ms; Patroni may take 320000 ms to have a new "
 	            "primary (ttl 300 + loop_wait 10 + retry_timeout 10): clients that "
-	            "wait may get errors before: auto is 5 minutes at most: a smaller ttl "
+	            "wait may get errors before that: auto is 5 minutes at most: set a smaller ttl "
 	            "in Patroni (patronictl edit-config), or hold_timeout = 325s in "
 	            "[cluster a]\n");
 	lab_destroy(lab);
@@ -410,21 +413,29 @@ Test(check, a_path_that_is_no_scope_of_Patronis_is_a_failure)
 	                           lab_dir(lab), lab_zk_hosts(zk)),
 	                &code);
 	cr_expect_eq(code, CMD_FAILED, "%d\n%s", code, printed);
-	expect_line(printed, "FAIL  cluster/a: /service/batmann does not exist: is path right, "
-	                     "NAMESPACE/SCOPE of a Patroni that has run? /service has the "
-	                     "children batman, citus, empty\n");
+	expect_line(
+	    printed,
+	    "FAIL  cluster/a: /service/batmann does not exist: is path right (NAMESPACE/SCOPE of a "
+	    "Patroni that has run)? /service has the "
+	    "children batman, citus, empty\n");
 	expect_line(printed, "FAIL  cluster/b: no Patroni keys (initialize, leader, members) below "
 	                     "/service/citus: check the setting path; the znode has the children "
 	                     "0, 1\n");
 	expect_line(printed, "FAIL  cluster/c: no Patroni keys (initialize, leader, members) below "
 	                     "/service/empty: check the setting path; the znode has no children\n");
-	expect_line(printed, "FAIL  cluster/d: /srvice/batman does not exist: is path right, "
-	                     "NAMESPACE/SCOPE of a Patroni that has run? / has the children "
-	                     "service, zookeeper\n");
-	expect_line(printed, "FAIL  cluster/e: /service/batman is a scope of Patroni's, by its "
-	                     "keys, and layout is segue: layout = patroni, in its [cluster]\n");
-	expect_line(printed, "warn  cluster/f: /service/other/master does not exist: nothing is "
-	                     "moved until it is written: by segue publish");
+	expect_line(
+	    printed,
+	    "FAIL  cluster/d: /srvice/batman does not exist: is path right (NAMESPACE/SCOPE of a "
+	    "Patroni that has run)? / has the children "
+	    "service, zookeeper\n");
+	expect_line(
+	    printed,
+	    "FAIL  cluster/e: /service/batman has the keys of a Patroni scope, but layout is "
+	    "segue: set layout = patroni in its [cluster]\n");
+	expect_line(
+	    printed,
+	    "warn  cluster/f: /service/other/master does not exist: segue moves no traffic until "
+	    "it is written: start segue publish");
 	lab_destroy(lab);
 }
 
@@ -463,10 +474,11 @@ Test(check, an_ordinary_user_is_told_who_can_read_what_it_cannot)
 	cr_expect_eq(lab_process_exit_code(process), CMD_FAILED);
 	printed = lab_read_file(lab, lab_process_log(process));
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		expect_line(printed, lab_printf(lab,
-		                                ": cannot read %s/%s as nobody: run it as root or "
-		                                "segue's user\n",
-		                                dir, files[i]));
+		expect_line(printed,
+		            lab_printf(lab,
+		                       ": cannot read %s/%s as nobody: run segue check as root or "
+		                       "segue's user\n",
+		                       dir, files[i]));
 	cr_expect_null(strstr(printed, "frozen"), "%s", printed);
 	cr_expect_null(strstr(printed, "repair it"), "%s", printed);
 	cr_expect_null(strstr(printed, "correct the template"), "%s", printed);
@@ -476,7 +488,7 @@ Test(check, an_ordinary_user_is_told_who_can_read_what_it_cannot)
 	cr_expect_eq(lab_process_exit_code(process), CMD_USAGE);
 	expect_line(lab_read_file(lab, lab_process_log(process)),
 	            lab_printf(lab,
-	                       "segue check: cannot read %s as nobody: run it as root or "
+	                       "segue check: cannot read %s as nobody: run segue check as root or "
 	                       "segue's user\n",
 	                       ini));
 	free(copy);

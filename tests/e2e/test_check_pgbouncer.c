@@ -136,7 +136,7 @@ Test(check_pgbouncer, before_the_first_run_there_is_nothing_to_include_yet)
 	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
 	cr_expect_eq(code, CMD_OK, "%s", printed);
 	expect_line(printed, lab_printf(lab, "warn  pgbouncer/p: there is no %s: ", file));
-	expect_line(printed, ": make it, empty, or let `segue run` write it\n");
+	expect_line(printed, ": create it empty, or let `segue run` write it\n");
 	lab_destroy(lab);
 }
 
@@ -194,7 +194,7 @@ Test(check_pgbouncer, an_output_that_pgbouncers_user_could_not_read)
 	if (geteuid() == 0) /* PgBouncer runs as postgres */
 		expect_line(printed, lab_printf(lab,
 		                                "FAIL  pgbouncer/p: %s, mode 0600, uid 0, gid 0: "
-		                                "PgBouncer runs as postgres, and cannot read it: ",
+		                                "PgBouncer runs as postgres and cannot read it: ",
 		                                lab_pgbouncer_databases_file(bouncer)));
 	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer),
 	                "mode = 0600\nowner = postgres\n", &code);
@@ -370,6 +370,6 @@ Test(check_pgbouncer, nobody_there_and_a_template_that_makes_no_sense)
 	expect_line(printed, "FAIL  pgbouncer/p: rendered line ");
 	expect_line(printed, ": a: pool_size 'many' is not a whole number");
 	expect_line(printed, "FAIL  pgbouncer/p: console: ");
-	expect_line(printed, ": is PgBouncer up (systemctl status pgbouncer), are host (its ");
+	expect_line(printed, ": is PgBouncer running (systemctl status pgbouncer), are host (its ");
 	lab_destroy(lab);
 }

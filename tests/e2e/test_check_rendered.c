@@ -73,8 +73,9 @@ Test(check_rendered, check_command_is_run_and_its_words_are_shown)
 	               lab_printf(lab, "%s\tfrobnicate 1\n", template_text));
 	printed = check(lab, lab_zk_hosts(zk), target(lab, haproxy, "a", "127.0.0.1", port), &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
-	expect_line(printed,
-	            "FAIL  haproxy/a: check_command, on the rendered text: haproxy exited ");
+	expect_line(
+	    printed,
+	    "FAIL  haproxy/a: check_command does not accept the rendered text: haproxy exited ");
 	expect_line(printed, "unknown keyword 'frobnicate'");
 	cr_expect_eq(rmdir(lab_haproxy_conf_dir(haproxy)), 0, "a probe was left behind");
 	lab_destroy(lab);
@@ -205,7 +206,7 @@ Test(check_rendered, a_chroot_that_does_not_exist_is_said_in_words)
 
 	printed = check(lab, wrong, "[cluster a]\npath = /segue/a\n", &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
-	expect_line(printed, "FAIL  zookeeper: the store has no znode /prdo, ");
+	expect_line(printed, "FAIL  zookeeper: ZooKeeper has no znode /prdo, ");
 	lab_zk_set(zk, "/prdo", "", 0);
 	printed = check(lab, wrong, "[cluster a]\npath = /segue/a\n", &code);
 	cr_expect_eq(code, CMD_OK, "%s", printed);
@@ -296,5 +297,18 @@ Test(check_rendered, the_socket_of_another_haproxy)
 	                &code);
 	cr_expect_null(strstr(printed, "is no worker of"), "%s", printed);
 	cr_expect_null(strstr(printed, "the HAProxy that answers"), "%s", printed);
+
+	/* The second target of a stats socket. */
+	printed = check(lab, lab_zk_hosts(zk),
+	                lab_printf(lab, "%smaster_socket = %s\n%smaster_socket = %s\n",
+	                           target(lab, haproxy, "a", "127.0.0.1", lab_port(lab)),
+	                           lab_haproxy_master_socket(haproxy),
+	                           target(lab, haproxy, "b", "127.0.0.1", lab_port(lab)),
+	                           lab_haproxy_master_socket(other)),
+	                &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, "FAIL  haproxy/b: pid ");
+	expect_line(printed, lab_printf(lab, " and is no worker of the master at %s",
+	                                lab_haproxy_master_socket(other)));
 	lab_destroy(lab);
 }

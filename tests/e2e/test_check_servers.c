@@ -103,17 +103,19 @@ Test(check_servers, each_is_asked_and_what_it_means_is_said, .timeout = 120)
 
 	name_servers(1, 0);
 	printed = check("");
-	expect_line(printed, "it is not moved to before it takes writes\n");
-	expect_line(printed, "two servers take writes, or the store is late");
+	expect_line(printed, "segue does not use it until it takes writes\n");
+	expect_line(printed, "two servers take writes, or ZooKeeper is late");
 
 	name_servers(0, 1);
 	printed = check("verify_conninfo = user=segue dbname=nosuch");
 	expect_line(printed, "FAIL  cluster/a: one at ");
 	expect_line(printed, "3D000");
-	expect_line(printed, "is believed to be what the store says, as are all: no server lets "
-	                     "segue in: ");
-	expect_line(printed, "verify_conninfo in [cluster a] has user=segue dbname=nosuch: name a "
-	                     "database that is there\n");
+	expect_line(printed,
+	            "trusts ZooKeeper about it and all others, because no server lets segue in: ");
+	expect_line(
+	    printed,
+	    "verify_conninfo in [cluster a] has user=segue dbname=nosuch: name a database that "
+	    "exists\n");
 	printed = check("verify_conninfo = user=seuge password=secret");
 	expect_line(printed, "FAIL  cluster/a: one at ");
 	expect_line(printed, "FAIL  cluster/a: two at ");
@@ -133,7 +135,7 @@ Test(check_servers, each_is_asked_and_what_it_means_is_said, .timeout = 120)
 	lab_process_kill(lab_pg_process(t.pg, 0));
 	lab_process_freeze(lab_pg_process(t.pg, 1));
 	printed = check("verify_timeout = 200ms");
-	expect_line(printed, "primary: refused, Connection refused: three in a row");
+	expect_line(printed, "primary: refused, Connection refused: three such failures in a row");
 	expect_line(printed, "standby: timed out, no connection within 200 ms: ");
 	lab_destroy(t.lab);
 }

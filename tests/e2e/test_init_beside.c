@@ -101,7 +101,7 @@ Test(init_append, a_further_cluster_gets_its_sections_and_of_several_one_has_to_
 	cr_expect_eq(newcomer_inits_bare(&newcomer, "pgbouncer", pgbouncer, "--append", NULL),
 	             CMD_USAGE);
 	newcomer_must_read(&newcomer,
-	                   " has the clusters orders, bills: --cluster says which of them ");
+	                   " has the clusters orders, bills: --cluster has to name the one ");
 	cr_expect_eq(
 	    newcomer_inits_bare(&newcomer, "pgbouncer", pgbouncer, "--append", "--cluster=bills"),
 	    CMD_OK, "%s", newcomer.printed);

@@ -74,7 +74,7 @@ Test(init_pgbouncer, pgbouncer_with_databases_of_its_own, .timeout = 120)
 	newcomer.printed = printed;
 	lab_write_file(main_file,
 	               lab_printf(newcomer.lab, "%s\n%s%s", lab_read_file(newcomer.lab, main_file),
-	                          lines_of_step(&newcomer, "So that a failover is short"),
+	                          lines_of_step(&newcomer, "To keep a failover short"),
 	                          lines_of_step(&newcomer, "At the end of ")));
 	text = lab_read_file(newcomer.lab, newcomer.ini_file);
 	lab_write_file(newcomer.ini_file, lab_printf(newcomer.lab, "%.*sconsole = %s\n%s",

@@ -87,7 +87,7 @@ Test(run_own_listener, the_store_names_it_and_the_last_primary_stays)
 	cr_expect_eq(say(&run, "check", NULL, NULL, &output), CMD_FAILED);
 	expect(&output,
 	       lab_printf(run.lab,
-	                  "FAIL  haproxy/local: the primary that the store names, 127.0.0.1 "
+	                  "FAIL  haproxy/local: the primary that ZooKeeper names, 127.0.0.1 "
 	                  "port %u, is this proxy's own listener: ",
 	                  run.port));
 	cr_assert(run_wait_moved(&run, run_set_primary(&run, 1)));
@@ -213,7 +213,7 @@ Test(run_own_listener, a_pgbouncer_is_not_led_to_itself)
 	argv[3] = lab_segue_ini_file(pgbouncer_stage.segue);
 	cr_expect_eq(lab_run(pgbouncer_stage.lab, argv, &output), CMD_FAILED);
 	expect(&output, lab_printf(pgbouncer_stage.lab,
-	                           "FAIL  pgbouncer/local: the primary that the store names, "
+	                           "FAIL  pgbouncer/local: the primary that ZooKeeper names, "
 	                           "127.0.0.1 port %u, is this proxy's own listener: ",
 	                           port));
 	cr_assert(pgbouncer_stage_wait_moved(&pgbouncer_stage, 0,

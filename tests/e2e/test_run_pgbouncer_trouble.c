@@ -473,11 +473,13 @@ Test(run_pgbouncer_trouble, a_database_that_the_server_does_not_have_is_told_by_
 	                      &(struct pgbouncer_stage_options){.no_traffic = true});
 	cr_expect_null(strstr(check(&pgbouncer_stage), "does not have"));
 	write_names(&pgbouncer_stage, "app", "\'it\'\'s\'");
-	expect_said(check(&pgbouncer_stage),
-	            lab_printf(pgbouncer_stage.lab,
-	                       "FAIL  pgbouncer/local: rendered line 2: app leads to a database "
-	                       "that the primary, 127.0.0.1 port %u, does not have, or lets "
-	                       "nobody into: it\'s: correct dbname",
-	                       lab_pg_port(pgbouncer_stage.pg, 0)));
+	expect_said(
+	    check(&pgbouncer_stage),
+	    lab_printf(
+	        pgbouncer_stage.lab,
+	        "FAIL  pgbouncer/local: rendered line 2: app leads to a database "
+	        "that the primary, 127.0.0.1 port %u, does not have or does not allow connections "
+	        "to: it\'s: correct dbname",
+	        lab_pg_port(pgbouncer_stage.pg, 0)));
 	pgbouncer_stage_fini(&pgbouncer_stage);
 }

@@ -240,7 +240,7 @@ Test(run_state_dir, a_reload_with_another_folder_carries_a_freeze_and_the_last_p
 	socket = lab_segue_listen(run.segue);
 	cr_assert_eq(say(&run, "freeze", socket), 0);
 	with_state_dir(&run, typo);
-	check_says(&run, "the segue that runs here keeps them in ");
+	check_says(&run, "the running segue uses ");
 	hup(&run);
 	cr_assert_eq(lab_segue_count_log(run.segue, "event=state_dir_changed ", typo, NULL), 1);
 	status_says(run.segue, "FROZEN by ");

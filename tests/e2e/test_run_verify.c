@@ -481,7 +481,7 @@ Test(run_verify, a_wrong_digit_in_the_leaders_conn_url_is_no_second_primary)
 	cr_expect_eq(lab_segue_count_log(failover_stage.segue, "event=split_brain ", NULL), 0);
 	expect_in(output_of(&failover_stage, "check", CMD_FAILED),
 	          lab_printf(failover_stage.lab,
-	                     ", and the last primary that clients were led to, 127.0.0.1 port %u, "
+	                     "; the last primary, 127.0.0.1 port %u, "
 	                     "has the same name: is connect_address of postgresql in its "
 	                     "patroni.yml right?\n",
 	                     failover_stage_port(&failover_stage, 1)));

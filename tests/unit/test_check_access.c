@@ -71,11 +71,12 @@ Test(check_access, a_file_that_a_bystander_may_not_read_is_not_known_and_no_free
 	cr_expect_eq(check.failed, 0);
 	check_unknown(&check);
 	cr_expect_eq(check.failed, 1, "what is not known is not fine");
-	want = xasprintf("warn  cluster/a: cannot read %s/a.override as %s: run it as root or "
-	                 "segue\n"
-	                 "FAIL  check: things above that are not known, as %s may not look at "
-	                 "them: 1: run it as root or segue\n",
-	                 folder, user, user);
+	want = xasprintf(
+	    "warn  cluster/a: cannot read %s/a.override as %s: run segue check as root or "
+	    "segue\n"
+	    "FAIL  check: checks above without a result, because %s has no access: 1: run segue "
+	    "check as root or segue\n",
+	    folder, user, user);
 	expect_printed(want);
 }
 
@@ -86,9 +87,10 @@ Test(check_access, without_a_unit_it_is_a_failure_of_this_user)
 	check_overrides(&check);
 	check_unknown(&check);
 	cr_expect_eq(check.failed, 1);
-	want = xasprintf("FAIL  cluster/a: cannot read %s/a.override as %s: run it as root or "
-	                 "segue's user\n",
-	                 folder, user);
+	want = xasprintf(
+	    "FAIL  cluster/a: cannot read %s/a.override as %s: run segue check as root or "
+	    "segue's user\n",
+	    folder, user);
 	expect_printed(want);
 }
 
@@ -114,8 +116,9 @@ Test(check_access, a_folder_that_a_bystander_may_not_write_to_is_not_given_to_it
 	check.bystander = true;
 	check_folder(&check, "state_dir", folder);
 	cr_expect_eq(check.failed, 0);
-	want = xasprintf("warn  state_dir: cannot write to %s as %s: run it as root or segue\n",
-	                 folder, user);
+	want = xasprintf(
+	    "warn  state_dir: cannot write to %s as %s: run segue check as root or segue\n", folder,
+	    user);
 	expect_printed(want);
 }
 

@@ -75,13 +75,31 @@ Test(init_found, a_listen_section_for_writers_and_a_frontend_for_readers)
 	cr_assert_eq(found.rw->kept.count, 2);
 	cr_expect_str_eq(found.rw->kept.items[0], "bind 127.0.0.1:6000 interface lo");
 	cr_expect_str_eq(found.rw->kept.items[1], "option tcplog");
-	cr_expect_eq(found.rw->server_count, 2);
-	cr_expect_str_eq(found.rw->servers[1].address, "db2.example:5432");
+	cr_expect_eq(found.rw->servers.count, 2);
+	cr_expect_str_eq(found.rw->servers.items[1], "db2.example:5432");
 	cr_assert_not_null(found.ro);
 	cr_expect_str_eq(found.ro->name, "pg-replicas");
 	cr_assert_not_null(found.ro->frontend);
 	cr_expect_str_eq(found.ro->frontend->bind.data, "*:5433");
 	cr_expect_str_eq(found.ro->frontend->idle, "30m");
+	haproxy_survey_free(&found);
+}
+
+/* segue.ini would take "${IP}" for a variable of segue's own environment. */
+Test(init_found, no_value_with_a_variable_of_haproxys_environment_is_taken)
+{
+	struct haproxy_survey found;
+
+	read_text(&found, "listen pg\n\tbind \"${IP}:5432\"\n\tbind *:5433\n\tmode tcp\n"
+	                  "\ttimeout client \"${IDLE}\"\n\toption pgsql-check user \"$USER\"\n"
+	                  "\tserver a \"${DB1}\" check maxconn \"${MAX}\"\n");
+	cr_assert_not_null(found.rw);
+	cr_expect_eq(found.rw->servers.count, 1);
+	cr_expect_str_eq(found.rw->bind.data, "*:5433");
+	cr_expect_null(found.rw->idle);
+	cr_expect_null(found.rw->maxconn);
+	cr_assert_eq(found.rw->kept.count, 4, "these are shown");
+	cr_expect_str_eq(found.rw->kept.items[0], "bind \"${IP}:5432\"");
 	haproxy_survey_free(&found);
 }
 

@@ -57,8 +57,8 @@ Test(init_unit, drop_ins_change_what_the_package_brings)
 	    "Environment=PGPASSFILE=/etc/segue/passfile\nStateDirectory=segue\n");
 	cr_assert(unit_load(machine.root, "segue", &unit));
 	cr_expect_str_eq(unit.user, "segue");
-	cr_expect_str_eq(unit.groups.data, "haproxy");
-	cr_expect_str_eq(unit.environment.data, "PGPASSFILE=/etc/segue/passfile");
+	cr_expect_str_eq(unit.groups, "haproxy");
+	cr_expect_str_eq(unit.environment, "PGPASSFILE=/etc/segue/passfile");
 	cr_expect(unit_makes_state(&unit, "/var/lib/segue"));
 	cr_expect_not(unit_makes_state(&unit, "/var/lib/segue-other"));
 	cr_expect_not(unit_makes_state(&unit, "/srv/segue"));
@@ -70,7 +70,7 @@ Test(init_unit, drop_ins_change_what_the_package_brings)
 	    "[Service]\nUser=root\nStateDirectory=\nSupplementaryGroups=\n");
 	cr_assert(unit_load(machine.root, "segue", &unit));
 	cr_expect_str_eq(unit.user, "postgres");
-	cr_expect_str_eq(unit.groups.data, "ssl-cert");
+	cr_expect_str_eq(unit.groups, "ssl-cert");
 	cr_expect_not(unit_makes_state(&unit, "/var/lib/segue"));
 	unit_free(&unit);
 
@@ -95,7 +95,7 @@ Test(init_unit, only_the_service_section_counts_and_of_drop_ins_of_one_name_the_
 	put(&machine, "/usr/lib/systemd/system/segue.service.d/a.conf", "[Service]\nUser=root\n");
 	cr_assert(unit_load(machine.root, "segue", &unit));
 	cr_expect_str_eq(unit.user, "segue");
-	cr_expect_str_eq(unit.groups.data, "");
+	cr_expect_str_eq(unit.groups, "");
 	cr_expect_str_eq(unit.group, "adm");
 	cr_expect_not_null(strstr(unit.where, "/a.conf line 5"), "%s", unit.where);
 	cr_assert_eq(unit.ignored.count, 1);
@@ -119,7 +119,8 @@ Test(init_unit, what_the_sandbox_leaves_writable)
 	cr_expect(unit_leaves_writable(&unit, "/etc/haproxy/conf.d"));
 	cr_expect(unit_leaves_writable(&unit, "/etc/haproxy/conf.d/below"));
 	cr_expect(unit_leaves_writable(&unit, "/var/lib/segue"));
-	cr_expect(unit_leaves_writable(&unit, "/tmp/x"));
+	cr_expect_not(unit_leaves_writable(&unit, "/tmp/x"));
+	cr_expect(unit_leaves_writable(&unit, "/dev/shm"));
 	cr_expect_not(unit_leaves_writable(&unit, "/etc/haproxy/conf.d2"));
 	cr_expect_not(unit_leaves_writable(&unit, "/srv"));
 	unit_free(&unit);
@@ -127,6 +128,11 @@ Test(init_unit, what_the_sandbox_leaves_writable)
 	    "[Service]\nReadWritePaths=\nReadWritePaths=/run/segue\n");
 	cr_assert(unit_load(machine.root, "segue", &unit));
 	cr_expect_not(unit_leaves_writable(&unit, "/etc/haproxy/conf.d"));
+	unit_free(&unit);
+	put(&machine, "/etc/systemd/system/segue.service.d/a.conf", "[Service]\nPrivateTmp=yes\n");
+	cr_assert(unit_load(machine.root, "segue", &unit));
+	cr_expect(unit_leaves_writable(&unit, "/tmp/x"));
+	cr_expect_not(unit_leaves_writable(&unit, "/tmpx"));
 	unit_free(&unit);
 	put(&machine, "/etc/systemd/system/segue.service.d/a.conf",
 	    "[Service]\nProtectSystem=full\nReadWritePaths=\n");
@@ -244,10 +250,9 @@ Test(init_unit, a_user_of_no_machine_is_told)
 {
 	struct unit unit = {.name = xstrdup("segue"),
 	                    .user = xstrdup("root"),
+	                    .where = xstrdup(""),
 	                    .group = xstrdup("no-such-group"),
-	                    .groups = STRBUF_INIT,
-	                    .environment = STRBUF_INIT,
-	                    .state = STRBUF_INIT};
+	                    .groups = xstrdup("")};
 	struct err err;
 
 	cr_expect_null(account_find("no-such-user", &err));
@@ -256,7 +261,8 @@ Test(init_unit, a_user_of_no_machine_is_told)
 	cr_expect_str_eq(err.message,
 	                 "segue.service: there is no group \"no-such-group\" on this machine");
 	unit.group[0] = '\0';
-	strbuf_append_str(&unit.groups, "no-such-group");
+	free(unit.groups);
+	unit.groups = xstrdup("no-such-group");
 	cr_expect_null(account_of_unit(&unit, &err));
 	unit_free(&unit);
 }
