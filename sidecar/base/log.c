@@ -35,36 +35,13 @@ void log_configure(enum log_level level, enum log_format format)
 	log_state.format = format;
 }
 
-static const char *level_name(enum log_level level)
-{
-	switch (level) {
-	case LOG_DEBUG:
-		return "debug";
-	case LOG_INFO:
-		return "info";
-	case LOG_WARNING:
-		return "warning";
-	case LOG_ERROR:
-		return "error";
-	}
-	return "?";
-}
-
-/* sd-daemon(3): the priority prefix of a line on stderr, which journald removes. */
-static int journal_priority(enum log_level level)
-{
-	switch (level) {
-	case LOG_DEBUG:
-		return 7;
-	case LOG_INFO:
-		return 6;
-	case LOG_WARNING:
-		return 4;
-	case LOG_ERROR:
-		return 3;
-	}
-	return 6;
-}
+static const struct {
+	const char *name;
+	int priority; /* sd-daemon(3): the prefix of a line on stderr, which journald removes */
+} levels[] = {[LOG_DEBUG] = {"debug", 7},
+              [LOG_INFO] = {"info", 6},
+              [LOG_WARNING] = {"warning", 4},
+              [LOG_ERROR] = {"error", 3}};
 
 static bool needs_quotes(const char *s)
 {
@@ -164,14 +141,14 @@ static void append_head(struct strbuf *line, enum log_level level, const char *e
 	clock_wall(now, sizeof(now));
 	switch (log_state.format) {
 	case LOG_TEXT:
-		strbuf_printf(line, "%s level=%s event=%s", now, level_name(level), event);
+		strbuf_printf(line, "%s level=%s event=%s", now, levels[level].name, event);
 		return;
 	case LOG_JSON:
 		strbuf_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"", now,
-		              level_name(level), event);
+		              levels[level].name, event);
 		return;
 	case LOG_JOURNAL:
-		strbuf_printf(line, "<%d>event=%s", journal_priority(level), event);
+		strbuf_printf(line, "<%d>event=%s", levels[level].priority, event);
 		return;
 	}
 }
