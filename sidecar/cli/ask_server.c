@@ -236,7 +236,7 @@ void ask_server_object_answer(const struct member *member, const struct node_que
 	else if (fact->in_recovery)
 		strbuf_append_str(&problem, "is a standby: promote it first");
 	else if (answer->refused[0] != '\0')
-		strbuf_printf(&problem, "takes no row: %s", answer->refused);
+		strbuf_printf(&problem, "accepts no test row: %s", answer->refused);
 	if (problem.len == 0)
 		return;
 	ask_server_append_place(member, out);
@@ -255,6 +255,6 @@ void ask_server_object(const struct ask_server *asking, size_t i, const char *sy
 		return;
 	}
 	ask_server_append_place(member, out);
-	strbuf_printf(out, " is where [haproxy %s] listens itself: no sidecar follows it",
+	strbuf_printf(out, " is an address where haproxy/%s itself listens: no sidecar can use it",
 	              own->name);
 }

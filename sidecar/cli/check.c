@@ -28,12 +28,12 @@ static const char usage[] =
     "usage: segue check [-c FILE] [--user USER]\n"
     "\n"
     "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
-    "      --user USER    look with the access of USER, as root; where this is not given, root looks\n"
-    "                     at " CONFIG_DEFAULT_FILE " as the user of the installed unit\n"
+    "      --user USER    check with the access rights of USER (only as root); by default root checks\n"
+    "                     " CONFIG_DEFAULT_FILE " as the user of the installed unit\n"
     "\n"
-    "Tries everything that segue run would need, changes nothing, and says in a line for each thing\n"
-    "what was found and what to do. Exit code: 0 it would work, warnings or not, 1 something would\n"
-    "keep segue from its work (FAIL), 2 usage or configuration.\n";
+    "Checks everything that segue run needs, changes nothing, and prints for each check a line with\n"
+    "the result and what to do. Exit code: 0 segue run would work, perhaps with warnings, 1 it would\n"
+    "not (FAIL), 2 usage or configuration.\n";
 
 static void check_marks(struct check *check);
 
@@ -92,13 +92,13 @@ char *check_socket_fix(const char *path, const char *missing)
 	char *shut = haproxy_socket_shut(path);
 
 	if (*path != '/')
-		return xstrdup("is anybody listening there?");
+		return xstrdup("does a process listen there?");
 	if (shut != NULL)
 		return shut;
 	return xstrdup(access(path, F_OK) != 0
 	                   ? missing
-	                   : "nobody listens there: is it running (systemctl status), or is this "
-	                     "socket left over?");
+	                   : "no process listens there: is it running (systemctl status), or is "
+	                     "this socket left over?");
 }
 
 void check_folder(struct check *check, const char *what, const char *folder)
@@ -109,12 +109,12 @@ void check_folder(struct check *check, const char *what, const char *folder)
 	if (check_is_shut(check, folder)) {
 		check_denied(check, CHECK_FAIL, what, "write to", folder);
 	} else if (stat(folder, &st) == 0 && !S_ISDIR(st.st_mode)) {
-		check_note(check, CHECK_FAIL, what, "name a folder", "%s is no folder", folder);
+		check_note(check, CHECK_FAIL, what, "name a folder", "%s is not a folder", folder);
 	} else if (!file_can_create(folder)) {
 		const int error = errno;
 
 		fix = install_folder_cure(folder, error);
-		check_note(check, CHECK_FAIL, what, fix, "%s: no file can be made there: %s",
+		check_note(check, CHECK_FAIL, what, fix, "%s: cannot create a file there: %s",
 		           folder, strerror(error));
 	} else if (check->unit != NULL && !unit_leaves_writable(check->unit, folder)) {
 		fix = xasprintf("ReadWritePaths=%s under [Service]: systemctl edit %s", folder,
@@ -138,10 +138,10 @@ static void note_config(struct check *check)
 	if (access(config->file, R_OK) != 0)
 		check_note(check, CHECK_FAIL, "config",
 		           "segue run would not start: give it read access",
-		           "%s cannot be read, looked at as %s", config->file, check->as);
+		           "%s cannot be read; checked as %s", config->file, check->as);
 	else
 		check_note(check, CHECK_OK, "config", NULL,
-		           "%s: clusters %zu, targets %zu; looked at as %s", config->file,
+		           "%s: clusters %zu, targets %zu; checked as %s", config->file,
 		           config->cluster_count, config->target_count, check->as);
 	check_marks(check);
 	if (check->unit != NULL)
@@ -177,7 +177,7 @@ static void check_state_dir(struct check *check)
 	if (check->unit != NULL && unit_makes_state(check->unit, folder) &&
 	    access(folder, W_OK) != 0)
 		check_note(check, CHECK_OK, "state_dir", NULL,
-		           "%s: %s.service makes it, for its user, when it starts", folder,
+		           "%s: %s.service creates it for its user when it starts", folder,
 		           check->unit->name);
 	else
 		check_folder(check, "state_dir", folder);
@@ -198,7 +198,7 @@ void check_listen(struct check *check)
 		return;
 	fix = install_folder_cure(folder, errno);
 	check_note(check, CHECK_WARN, "listen", fix,
-	           "%s cannot be made: segue runs without /readyz, segue status and segue pin",
+	           "%s cannot be created: segue runs without /readyz, segue status and segue pin",
 	           path);
 }
 
@@ -257,7 +257,7 @@ static int check_as(const struct config *config, const char *user)
 	if (as == NULL)
 		fprintf(stderr, "segue check: %s\n", err.message);
 	else if (check.base == NULL)
-		fputs("segue check: no event loop on this system\n", stderr);
+		fputs("segue check: cannot create an event loop\n", stderr);
 	else
 		code = run_checks(&check);
 	if (check.base != NULL)

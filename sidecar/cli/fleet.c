@@ -1,8 +1,6 @@
 /* segue fleet: prints once what every sidecar of a cluster reports about itself. */
 #include <event2/event.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "cli/cli.h"
@@ -15,11 +13,11 @@ static const char usage[] =
     "\n"
     "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE "), for [zookeeper] and\n"
     "                     [cluster CLUSTER]\n"
-    "      --json         as a document, see segue(1)\n"
+    "      --json         print a JSON document, see segue(1)\n"
     "\n"
-    "Shows every sidecar with fleet = yes that lives, and marks those that lead elsewhere than\n"
-    "the store says, or are behind it. Exit code: 0 all are on the primary, 1 somebody is not,\n"
-    "or cannot be read, or there is nobody, 2 usage or configuration.\n";
+    "Shows every live sidecar with fleet = yes, and marks those that are on another primary or on\n"
+    "an older value than ZooKeeper has. Exit code: 0 all are on the primary, 1 one is not, or\n"
+    "cannot be read, or there is none, 2 usage or configuration.\n";
 
 struct look {
 	struct fleet_reader *fleet_reader;
@@ -35,12 +33,10 @@ static void on_changed(void *arg)
 
 static void print(const struct fleet_view *view, bool as_json)
 {
-	const char *no_color = getenv("NO_COLOR");
-	bool colour = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0');
 	json_t *document;
 
 	if (!as_json) {
-		fleet_table_print(view, colour, stdout);
+		fleet_table_print(view, cmd_colour(), stdout);
 		return;
 	}
 	document = fleet_view_json(view);
@@ -57,7 +53,7 @@ static int show(struct look *look, bool as_json)
 	event_base_loopexit(fleet_reader_base(look->fleet_reader), &limit);
 	event_base_dispatch(fleet_reader_base(look->fleet_reader));
 	if (!fleet_reader_known(look->fleet_reader)) {
-		fprintf(stderr, "segue fleet: no answer from the store in %d s: %s\n", ANSWER_MAX_S,
+		fprintf(stderr, "segue fleet: no answer from ZooKeeper in %d s: %s\n", ANSWER_MAX_S,
 		        fleet_reader_problem(look->fleet_reader));
 		return CMD_FAILED;
 	}
@@ -65,8 +61,8 @@ static int show(struct look *look, bool as_json)
 	print(view, as_json);
 	if (view->count == 0)
 		fprintf(stderr,
-		        "segue fleet: no sidecar keeps a znode: fleet = yes in [cluster %s] of "
-		        "theirs makes them\n",
+		        "segue fleet: no sidecar has a znode: set fleet = yes in [cluster %s] of "
+		        "each sidecar\n",
 		        view->cluster);
 	return fflush(stdout) == 0 && fleet_is_well(view) ? CMD_OK : CMD_FAILED;
 }

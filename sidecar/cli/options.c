@@ -92,6 +92,13 @@ bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct 
 	return take_words(argc, argv, syntax, out, code);
 }
 
+bool cmd_colour(void)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	return isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0');
+}
+
 void cmd_person(char *out, size_t size)
 {
 	const char *sudo = getuid() == 0 ? getenv("SUDO_USER") : NULL;
@@ -121,8 +128,7 @@ static void print_way_without(const char *verb, const char *problems)
 	auto_free char *listen = client_pick_listen(
 	    last != NULL && *last->listen != '\0' ? last->listen : DEFAULT_LISTEN);
 
-	fprintf(stderr,
-	        "%ssegue %s: the segue that runs here can be asked all the same: segue %s -s %s\n",
+	fprintf(stderr, "%ssegue %s: the running segue can still be asked: segue %s -s %s\n",
 	        problems, verb, verb, listen + (strncmp(listen, "unix:", 5) == 0 ? 5 : 0));
 	config_free(last);
 }
@@ -139,7 +145,7 @@ char *cmd_listen(const char *verb, const struct cmd_args *args)
 	if (config == NULL)
 		print_way_without(verb, errors.data);
 	else if (*config->listen == '\0')
-		fprintf(stderr, "segue %s: %s: listen is empty: this segue cannot be asked\n", verb,
+		fprintf(stderr, "segue %s: %s: listen is empty: segue cannot be asked\n", verb,
 		        args->config_file);
 	else
 		listen = client_pick_listen(config->listen);

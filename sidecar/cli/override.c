@@ -27,7 +27,7 @@
 #define OPTIONS                                                                                \
 	"\n"                                                                                   \
 	"  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE "), for its listen\n" \
-	"  -s, --socket SOCKET  the unix socket of the segue that runs here instead\n"         \
+	"  -s, --socket SOCKET  the unix socket of the segue on this machine\n"                \
 	"\n"
 
 struct order {
@@ -55,7 +55,7 @@ static void tell_addresses(const char *host, const char *address, const struct a
 		printf("%s is %s\n", host, address);
 	for (; rest != NULL; rest = rest->ai_next)
 		if (numeric(rest, other))
-			printf("%s is also %s: the first is taken\n", host, other);
+			printf("%s is also %s: the first is used\n", host, other);
 }
 
 static bool resolve(const char *host, struct override *out, struct err *err)
@@ -189,7 +189,7 @@ static void tell_server(const struct pin *pin, const char *identifier)
 	ask_server_append_place(&pin->member, &place);
 	printf("%s takes writes on timeline %" PRId64 "%s\n", place.data, fact->timeline,
 	       *identifier == '\0' || fact->system_identifier[0] == '\0'
-	           ? "; whether it is of this cluster is not known"
+	           ? "; it is not known whether it belongs to this cluster"
 	           : "");
 }
 
@@ -233,8 +233,8 @@ static bool may_be_pinned(const struct cmd_args *args, bool force, const struct 
 	if (problem.len == 0)
 		return true;
 	fprintf(stderr, "segue pin: %s: %s; %s\n", args->words[0], problem.data,
-	        force ? "done all the same, as --force says"
-	              : "nothing was changed (--force does it all the same)");
+	        force ? "done anyway, because of --force"
+	              : "nothing was changed (use --force to do it anyway)");
 	return force;
 }
 
@@ -246,7 +246,7 @@ static void tell_done(const struct order *order)
 
 	switch (order->override.kind) {
 	case OVERRIDE_PIN:
-		printf("%s is pinned to %s, whatever the store says, until: segue release %s\n",
+		printf("%s is pinned to %s, regardless of ZooKeeper, until: segue release %s\n",
 		       order->cluster,
 		       endpoint_format(endpoint, sizeof(endpoint), order->override.address,
 		                       order->override.port),
@@ -257,7 +257,7 @@ static void tell_done(const struct order *order)
 		       order->cluster, order->cluster);
 		return;
 	case OVERRIDE_NONE:
-		printf("%s is released: segue follows the store again\n", order->cluster);
+		printf("%s is released: segue follows ZooKeeper again\n", order->cluster);
 		return;
 	}
 }
@@ -266,10 +266,10 @@ static int carry_out(const struct order *order)
 {
 	static const char *const then[] = {
 	    [CLIENT_NOBODY] = "; nothing was changed\nsegue does not run here. Start it (systemctl "
-	                      "start segue) and say it again, or name the socket of the one that "
-	                      "runs with -s.",
+	                      "start segue) and repeat the command, or name the socket of the "
+	                      "running one with -s.",
 	    [CLIENT_UNREACHED] = "; nothing was changed",
-	    [CLIENT_REACHED] = "; segue status tells what counts now"};
+	    [CLIENT_REACHED] = "; segue status shows what is in force now"};
 	enum client_reach reach;
 	struct err err;
 
@@ -291,12 +291,13 @@ static int give(const struct cmd_args *args, const char *verb, struct override o
 	if (listen == NULL)
 		return CMD_USAGE;
 	if (!grammar_name(order.cluster)) {
-		fprintf(stderr, "segue %s: \"%s\" is no cluster's name\n", verb, order.cluster);
+		fprintf(stderr, "segue %s: \"%s\" is not a valid cluster name\n", verb,
+		        order.cluster);
 		return CMD_USAGE;
 	}
 	if (strncmp(listen, "unix:", 5) != 0) {
 		fprintf(stderr,
-		        "segue %s: segue listens on %s, and over TCP nobody gives orders: set "
+		        "segue %s: segue listens on %s, and it accepts no commands over TCP: set "
 		        "listen = unix:PATH\n",
 		        verb, listen);
 		return CMD_FAILED;
@@ -324,7 +325,7 @@ int cmd_freeze(int argc, char **argv)
 {
 	return give_simple(argc, argv,
 	                   "usage: segue freeze [-c FILE] [-s SOCKET] CLUSTER\n" OPTIONS
-	                   "All of CLUSTER stays as it is, whatever happens, also over restarts of "
+	                   "CLUSTER stays as it is, whatever happens, also across restarts of "
 	                   "segue,\nuntil segue release.\n" CMD_EXIT_CODES,
 	                   OVERRIDE_FREEZE);
 }
@@ -334,7 +335,7 @@ int cmd_release(int argc, char **argv)
 	return give_simple(
 	    argc, argv,
 	    "usage: segue release [-c FILE] [-s SOCKET] CLUSTER\n" OPTIONS
-	    "Ends segue pin and segue freeze: CLUSTER follows the store again.\n" CMD_EXIT_CODES,
+	    "Ends segue pin and segue freeze: CLUSTER follows ZooKeeper again.\n" CMD_EXIT_CODES,
 	    OVERRIDE_NONE);
 }
 
@@ -347,15 +348,14 @@ int cmd_pin(int argc, char **argv)
 	        "usage: segue pin [-c FILE] [-s SOCKET] [--force] CLUSTER HOST:PORT\n"
 	        "\n"
 	        "  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE ")\n"
-	        "  -s, --socket SOCKET  the unix socket of the segue that runs here, instead of "
-	        "its listen\n"
-	        "      --force          also a server that is a standby, does not answer, or is "
-	        "of\n"
+	        "  -s, --socket SOCKET  the unix socket of the segue on this machine\n"
+	        "      --force          also if the server is a standby, does not answer, or "
+	        "belongs to\n"
 	        "                       another cluster\n"
 	        "\n"
-	        "HOST:PORT is the primary of CLUSTER, whatever the store and the servers say, "
-	        "also over\nrestarts of segue, until segue release. The server is asked first, "
-	        "and has to take\nwrites. A name becomes an address here and "
+	        "HOST:PORT is the primary of CLUSTER, regardless of ZooKeeper and the servers, "
+	        "also across\nrestarts of segue, until segue release. The server is asked first, "
+	        "and has to take\nwrites. A host name is resolved once, "
 	        "now.\n" CMD_EXIT_CODES,
 	    .words_min = 2,
 	    .words_max = 2,
@@ -368,7 +368,7 @@ int cmd_pin(int argc, char **argv)
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
 	if (!grammar_host_port(args.words[1], &host, &override.port)) {
-		fprintf(stderr, "segue pin: \"%s\" is no HOST:PORT, as 10.0.0.1:5432\n",
+		fprintf(stderr, "segue pin: \"%s\" is no HOST:PORT like 10.0.0.1:5432\n",
 		        args.words[1]);
 		return CMD_USAGE;
 	}

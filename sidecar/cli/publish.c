@@ -114,7 +114,7 @@ static bool on_status_line(struct strbuf *text, void *arg)
 	bool ready = publish->word_count == count;
 
 	if (!ready)
-		strbuf_printf(text, "waiting for the first word of %zu of %zu publishers\n",
+		strbuf_printf(text, "waiting for the first result of %zu of %zu publishers\n",
 		              count - publish->word_count, count);
 	for (size_t i = 0; i < publish->word_count; i++) {
 		strbuf_printf(text, "%s\n", publish->words[i].text);
@@ -170,7 +170,7 @@ static void on_told(const struct publisher *publisher, const struct config_publi
 	printf("[publisher %s] %s, of cluster %s\n%s", config->section, config->name,
 	       config->cluster, servers.data);
 	if (word->problem != NULL)
-		printf("store: %s\n", word->problem);
+		printf("ZooKeeper: %s\n", word->problem);
 	if (word->store_read)
 		printf("%s: %s: %s\n%s%s", action_of(word), publish_action_name(word->action),
 		       word->reason, word->text, *word->text != '\0' ? "\n" : "");
@@ -238,12 +238,12 @@ int cmd_publish(int argc, char **argv)
 	        "usage: segue publish [-c FILE] [--once [--dry-run]] [NAME]\n"
 	        "\n"
 	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
-	        "      --once         look once, write what is to be written, and tell\n"
+	        "      --once         ask once, write the result, and print it\n"
 	        "      --dry-run      with --once: write nothing\n"
 	        "\n"
-	        "Observes the servers of every [publisher NAME], or of the one that is named, and\n"
-	        "writes the master znode of its cluster. SIGHUP reads the configuration again; a bad\n"
-	        "one is refused and the running one stays. SIGTERM and SIGINT end it.\n" CMD_EXIT_CODES,
+	        "Asks the servers of every [publisher NAME], or of the given one, and writes the\n"
+	        "master znode of its cluster. SIGHUP reads the configuration again; if it has errors,\n"
+	        "the running one stays. SIGTERM and SIGINT end it.\n" CMD_EXIT_CODES,
 	    .words_max = 1,
 	    .options = {CMD_CONFIG(args),
 	                {.name = "once", .flag = &asked.once},
@@ -253,7 +253,7 @@ int cmd_publish(int argc, char **argv)
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
 	if (asked.dry_run && !asked.once) {
-		fputs("segue publish: --dry-run goes with --once\n", stderr);
+		fputs("segue publish: --dry-run needs --once\n", stderr);
 		return CMD_USAGE;
 	}
 	asked.config_file = args.config_file;

@@ -28,16 +28,16 @@ static const char usage[] =
     "       segue render [-c FILE] [--topology FILE.json] [--diff] TARGET\n"
     "\n"
     "  -c, --config FILE         the configuration (" CONFIG_DEFAULT_FILE ")\n"
-    "      --topology FILE.json  render with it, and not with what was applied last\n"
-    "      --diff                what would change in the output, as diff -u has it\n"
-    "      --template FILE       any template, with\n"
-    "      --data FILE.json      any data\n"
-    "      --partials DIR        where its partials are\n"
+    "      --topology FILE.json  the topology to use; by default the one applied last\n"
+    "      --diff                show the change of the output as diff -u does\n"
+    "      --template FILE       render this template, with\n"
+    "      --data FILE.json      this data\n"
+    "      --partials DIR        the folder of its partials\n"
     "      --escape none|haproxy|pgbouncer|html\n"
-    "                            how it quotes values\n"
+    "                            how to quote values\n"
     "\n"
-    "Prints what TARGET would get: the name of a [haproxy], [pgbouncer] or [file] section, or\n"
-    "KIND/NAME. Exit code: 0 fine, 1 failed, or --diff has found a difference, 2 usage, template or\n"
+    "Prints the rendered text of TARGET: the name of a [haproxy], [pgbouncer] or [file] section,\n"
+    "or KIND/NAME. Exit code: 0 fine, 1 failed, or --diff has found a difference, 2 usage, template or\n"
     "configuration.\n";
 
 struct options {
@@ -173,8 +173,8 @@ static bool load_applied(const struct config *config, const struct config_cluste
 	if (ok && !applied.has_topology) {
 		topology_example(out);
 		fprintf(stderr,
-		        "segue render: nothing was applied for cluster '%s' yet, going by %s: the "
-		        "servers 192.0.2.1 and 192.0.2.2 are made up; --topology names others\n",
+		        "segue render: no topology of cluster '%s' is in %s yet: the servers "
+		        "192.0.2.1 and 192.0.2.2 are examples; use --topology for others\n",
 		        cluster->name, config->state_dir);
 	} else if (ok) {
 		topology_copy(out, &applied.topology);

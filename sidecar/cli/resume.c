@@ -93,8 +93,8 @@ static bool resume_and_tell(const struct config *config, const struct config_tar
 		return false;
 	}
 	if (outcome.fenced)
-		printf("%s/%s: left fenced: nobody is to reach its last primary; to open it all "
-		       "the same: segue resume %s\n",
+		printf("%s/%s: the fence stays: no client may reach the last primary; to open it "
+		       "anyway: segue resume %s\n",
 		       kind, target->name, target->name);
 	if (outcome.opened > 0)
 		printf("%s/%s: %zu %s%s %s\n", kind, target->name, outcome.opened,
@@ -109,13 +109,13 @@ static void tell_placeless(const struct orphaned_hold *note)
 
 	fprintf(
 	    stderr,
-	    "segue resume: %s/%s: segue.ini has no [%s %s] any more, and its note %s, of an older "
-	    "segue, does not say where it is: %s, then remove the note\n",
+	    "segue resume: %s/%s: segue.ini has no [%s %s] any more, and its hold record %s, of an "
+	    "older segue, does not say where it is: %s, then remove that file\n",
 	    kind, note->name, kind, note->name, note->path,
 	    note->kind == CONFIG_TARGET_PGBOUNCER
 	        ? "type RESUME with the name of each of its \"databases\" on that PgBouncer's "
 	          "console"
-	        : "reload that HAProxy, which leads every server to where its file says");
+	        : "reload that HAProxy, which then uses the addresses in its file");
 }
 
 /* segue.ini has no section for this target any more: the hold record says where the proxy and its
@@ -132,7 +132,7 @@ static bool resume_left(const struct config *config, const struct orphaned_hold 
 		tell_placeless(note);
 		return false;
 	}
-	printf("%s/%s: segue.ini has no such section any more: its note %s is followed\n",
+	printf("%s/%s: segue.ini has no such section any more: its hold record %s is used\n",
 	       config_target_kind_name(note->kind), note->name, note->path);
 	return resume_and_tell(config, &target, named);
 }
@@ -198,12 +198,16 @@ static int run(const char *config_file, const char *name, bool only_gone)
 		strbuf_reset(&errors);
 		config = last_good_load(&errors);
 		if (config != NULL)
-			fprintf(stderr, "segue resume: what segue run took last is used: %s\n",
-			        config->file);
+			fprintf(
+			    stderr,
+			    "segue resume: the configuration that segue run accepted last is used: %s\n",
+			    config->file);
 		else
-			fputs("segue resume: what segue run took last is not known either: mend "
-			      "the file, or name " LAST_CONFIG_NAME " of its state_dir with -c\n",
-			      stderr);
+			fputs(
+			    "segue resume: the configuration that segue run accepted last is not known "
+			    "either: correct the file, or use -c with " LAST_CONFIG_NAME
+			    " of its state_dir\n",
+			    stderr);
 	}
 	if (config != NULL)
 		code = resume_all(config, name, only_gone);
@@ -220,14 +224,14 @@ int cmd_resume(int argc, char **argv)
 	        "usage: segue resume [-c FILE] [--gone] [TARGET]\n"
 	        "\n"
 	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
-	        "  --gone             only targets that the configuration has no more\n"
+	        "  --gone             only targets that are no longer in the configuration\n"
 	        "\n"
-	        "Lets go of the clients that segue keeps waiting, of TARGET (the name of a section)\n"
-	        "or of all. [pgbouncer]: RESUMEs every database that segue has paused. [haproxy]: puts\n"
-	        "the servers that segue holds back to what the installed file says. A fence is opened\n"
-	        "only where TARGET is given; without it, the targets that stay fenced are named. What\n"
-	        "a person has paused or disabled stays as it is. A segue that runs would close them\n"
-	        "again: it is meant for after its end (ExecStopPost=).\n" CMD_EXIT_CODES,
+	        "Releases the clients that segue holds, of TARGET (the name of a section) or of all.\n"
+	        "[pgbouncer]: RESUMEs every database that segue has paused. [haproxy]: sets the servers\n"
+	        "that segue holds to the addresses in the installed file. A fence is opened only if\n"
+	        "TARGET is given; otherwise the targets that stay fenced are listed. What a person has\n"
+	        "paused or disabled stays as it is. Use it after segue has stopped (ExecStopPost=): a\n"
+	        "running segue would hold them again.\n" CMD_EXIT_CODES,
 	    .words_max = 1,
 	    .options = {CMD_CONFIG(args), {.name = "gone", .flag = &gone}}};
 	int code;

@@ -119,7 +119,7 @@ static bool fill_mark(const struct setting *setting, struct topology *next, stru
 	char wall[CLOCK_WALL_MAX];
 
 	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-		return err_set(err, "the system gives no random bytes");
+		return err_set(err, "cannot get random bytes from the system");
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		snprintf(mark->id + 2 * i, 3, "%02x", bytes[i]);
 	cmd_person(mark->who, sizeof(mark->who));
@@ -215,13 +215,13 @@ static void on_written(const struct zk_answer *answer, void *arg)
 		if (setting->races++ < RACES_MAX)
 			read_znode(setting);
 		else
-			give_up(setting, "others write %s all the time; nothing was changed",
+			give_up(setting, "other programs keep writing %s; nothing was changed",
 			        setting->path);
 		return;
 	case ZK_RESULT_LOST:
 		give_up(setting,
-		        "the answer of ZooKeeper is lost: whether %s was written is not known; say "
-		        "it again",
+		        "the answer of ZooKeeper was lost: it is not known whether %s was written; "
+		        "repeat the command",
 		        setting->path);
 		return;
 	case ZK_RESULT_NO_NODE:
@@ -246,7 +246,7 @@ static void object_others(const struct setting *setting, struct strbuf *out)
 		if (out->len > 0)
 			strbuf_append_str(out, "; ");
 		ask_server_append_place(ask_server_member(setting->asking, i), out);
-		strbuf_printf(out, " takes writes, too, on timeline %" PRId64 ": stop it first",
+		strbuf_printf(out, " also takes writes, on timeline %" PRId64 ": stop it first",
 		              fact->timeline);
 	}
 }
@@ -260,12 +260,12 @@ static void judge(void *arg)
 	ask_server_object(setting->asking, 0, setting->old.system_identifier, &problem);
 	object_others(setting, &problem);
 	if (problem.len > 0 && !setting->force) {
-		give_up(setting, "%s; nothing was changed (--force does it all the same)",
+		give_up(setting, "%s; nothing was changed (use --force to do it anyway)",
 		        problem.data);
 		return;
 	}
 	if (problem.len > 0)
-		fprintf(stderr, "segue set-primary: %s: %s; done all the same, as --force says\n",
+		fprintf(stderr, "segue set-primary: %s: %s; done anyway, because of --force\n",
 		        setting->cluster->name, problem.data);
 	write_next(setting);
 }
@@ -338,18 +338,20 @@ static bool find_cluster(struct setting *setting, struct err *err)
 	case CONFIG_LAYOUT_SEGUE:
 		return true;
 	case CONFIG_LAYOUT_PATRONI:
-		return err_set(err,
-		               "%s is of layout patroni: Patroni alone decides who is primary: "
-		               "patronictl switchover, or patronictl failover",
-		               name);
+		return err_set(
+		    err,
+		    "%s has layout patroni: only Patroni decides which server is primary: "
+		    "patronictl switchover, or patronictl failover",
+		    name);
 	case CONFIG_LAYOUT_PLAIN:
 		break;
 	}
-	return err_set(err,
-	               "%s is of layout plain: %s is written by another program, and has no place "
-	               "for this word: have that program name the server; then on each host with a "
-	               "sidecar: systemctl stop segue; rm %s/%s.json; systemctl start segue",
-	               name, setting->cluster->path, config->state_dir, name);
+	return err_set(
+	    err,
+	    "%s has layout plain: %s is written by another program, and segue "
+	    "cannot set the primary in it: have that program name the server; then on each "
+	    "host with a sidecar: systemctl stop segue; rm %s/%s.json; systemctl start segue",
+	    name, setting->cluster->path, config->state_dir, name);
 }
 
 static bool connect_all(struct setting *setting, struct err *err)
@@ -419,13 +421,13 @@ int cmd_set_primary(int argc, char **argv)
 	        "usage: segue set-primary [-c FILE] [--name NODE] [--force] CLUSTER HOST:PORT\n"
 	        "\n"
 	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
-	        "      --name NODE    the server's name, where the store does not know it\n"
-	        "      --force        also where the servers speak against it\n"
+	        "      --name NODE    the server's name, if it is not in ZooKeeper\n"
+	        "      --force        also if the answers of the servers contradict it\n"
 	        "\n"
-	        "Writes into the store (layout segue) that HOST:PORT is the primary of CLUSTER, whatever\n"
-	        "timelines were seen before: all publishers and sidecars obey this once. For after a\n"
-	        "promotion by mistake that was undone. The server is asked first; it has to take\n"
-	        "writes, and no other one may.\n" CMD_EXIT_CODES,
+	        "Writes to ZooKeeper (layout segue) that HOST:PORT is the primary of CLUSTER, whatever\n"
+	        "timelines were seen before: all publishers and sidecars obey this once. Use it after a\n"
+	        "mistaken promotion was undone. The server is asked first; it has to take writes, and\n"
+	        "no other server may take writes.\n" CMD_EXIT_CODES,
 	    .words_min = 2,
 	    .words_max = 2,
 	    .options = {CMD_CONFIG(setting.args),
@@ -439,12 +441,12 @@ int cmd_set_primary(int argc, char **argv)
 	if (!cmd_options(argc, argv, &syntax, &setting.args, &code))
 		return code;
 	if (!grammar_host_port(words[1], &host, &port)) {
-		fprintf(stderr, "segue set-primary: \"%s\" is no HOST:PORT, as 10.0.0.1:5432\n",
+		fprintf(stderr, "segue set-primary: \"%s\" is no HOST:PORT like 10.0.0.1:5432\n",
 		        words[1]);
 		return CMD_USAGE;
 	}
 	if (setting.name != NULL && layout_name_problem(setting.name) != NULL) {
-		fprintf(stderr, "segue set-primary: --name \"%s\" is no name of a server: %s\n",
+		fprintf(stderr, "segue set-primary: --name \"%s\" is not a valid server name: %s\n",
 		        setting.name, layout_name_problem(setting.name));
 		return CMD_USAGE;
 	}

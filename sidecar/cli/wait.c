@@ -21,14 +21,14 @@ static const char usage[] =
     "\n"
     "  -c, --config FILE   the configuration (" CONFIG_DEFAULT_FILE "), for [zookeeper] and\n"
     "                      [cluster CLUSTER]\n"
-    "      --zxid ZXID     what is to be confirmed, decimal or 0x; without it, what the master\n"
-    "                      znode holds at the start (its mzxid)\n"
+    "      --zxid ZXID     the value to confirm, decimal or 0x; by default the value (mzxid) of\n"
+    "                      the master znode at the start\n"
     "      --timeout TIME  30s; in ms, s, m or h\n"
-    "      --allow-empty   where no sidecar lives there is nothing to wait for\n"
+    "      --allow-empty   success if there is no live sidecar\n"
     "\n"
     "Waits until every live sidecar of CLUSTER with fleet = yes has confirmed that value or a\n"
-    "newer one, with a line for each. Exit code: 0 all have, 1 the time is over, and who is\n"
-    "missing is told, 2 usage or configuration.\n";
+    "newer one, and prints a line for each. Exit code: 0 all have, 1 timed out (the missing\n"
+    "ones are printed), 2 usage or configuration.\n";
 
 struct heard { /* a live sidecar that was seen */
 	char *name;
@@ -93,7 +93,7 @@ static void drop_vanished(struct wait *wait)
 			continue;
 		}
 		say(wait, wait->heard[i].name,
-		    "has vanished with its session: it does not count any more");
+		    "is gone: its session has ended, it no longer counts");
 		free(wait->heard[i].name);
 	}
 	wait->count = kept;
@@ -151,11 +151,11 @@ static void tell_missing(const struct wait *wait, const struct fleet_view *view)
 		fprintf(stderr, "segue wait: missing: %s\n", line.data);
 	}
 	if (view->store_problem != NULL)
-		fprintf(stderr, "segue wait: the store: %s\n", view->store_problem);
+		fprintf(stderr, "segue wait: ZooKeeper: %s\n", view->store_problem);
 	if (alive(view) == 0)
 		fprintf(stderr,
-		        "segue wait: no sidecar of cluster %s lives (with fleet = yes in its "
-		        "segue.ini); --allow-empty takes that for all\n",
+		        "segue wait: cluster %s has no live sidecar (with fleet = yes in its "
+		        "segue.ini); with --allow-empty that counts as success\n",
 		        view->cluster);
 }
 
@@ -168,14 +168,13 @@ static int end(const struct wait *wait)
 		       view->cluster, wait->zxid, alive(view));
 		return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
 	}
-	fprintf(stderr, "segue wait: the time is over after %.1f s\n",
+	fprintf(stderr, "segue wait: timed out after %.1f s\n",
 	        (double)(clock_now_us() - wait->started_us) / 1e6);
 	if (!fleet_reader_known(wait->fleet_reader))
-		fprintf(stderr, "segue wait: the store: %s\n",
+		fprintf(stderr, "segue wait: ZooKeeper: %s\n",
 		        fleet_reader_problem(wait->fleet_reader));
 	else if (wait->zxid == 0)
-		fputs("segue wait: the master znode does not exist: --zxid says what to wait for\n",
-		      stderr);
+		fputs("segue wait: the master znode does not exist: use --zxid\n", stderr);
 	else
 		tell_missing(wait, fleet_reader_view(wait->fleet_reader));
 	return CMD_FAILED;

@@ -88,9 +88,10 @@ static void check_unique(struct checker *checker, const struct config_section *s
 	                           strcmp(text_at(other, offset), value) != 0))
 		other++;
 	if (other < section)
-		config_problem_add(checker->errors, line_of(section, key), section, key,
-		                   "found \"%s\", which line %u has too: allowed: another one",
-		                   value, line_of(other, key));
+		config_problem_add(
+		    checker->errors, line_of(section, key), section, key,
+		    "found \"%s\", which is already used in line %u: allowed: a different value",
+		    value, line_of(other, key));
 }
 
 static void check_header(struct checker *checker, const struct config_section *section)
@@ -185,8 +186,7 @@ static void check_publisher(struct checker *checker, const struct config_section
 	if (publisher->cluster_index < checker->config->cluster_count &&
 	    checker->config->clusters[publisher->cluster_index].layout != CONFIG_LAYOUT_SEGUE)
 		config_problem_add(checker->errors, line_of(section, "cluster"), section, "cluster",
-		                   "found \"%s\": allowed: a cluster of layout = segue, which is "
-		                   "the one that is published",
+		                   "found \"%s\": allowed: a cluster with layout = segue",
 		                   publisher->cluster);
 }
 
@@ -200,8 +200,8 @@ static void check_cluster(struct checker *checker, const struct config_section *
 	if (cluster->layout == CONFIG_LAYOUT_PATRONI && cluster->presence)
 		config_problem_add(
 		    checker->errors, line_of(section, "presence"), section, "presence",
-		    "found \"yes\" with layout = patroni: allowed: no; its leader key "
-		    "is ephemeral, and gone when nobody lives who would keep it");
+		    "found \"yes\" with layout = patroni: allowed: no; Patroni's leader key is "
+		    "ephemeral itself");
 }
 
 static void check_section(struct checker *checker, const struct config_section *section)
@@ -239,8 +239,8 @@ static void check_document(struct config *config, const struct config_document *
 	if (config->target_count == 0 && config->publisher_count == 0)
 		config_problem_add(
 		    warnings, 0, NULL, NULL,
-		    "no [haproxy NAME], [pgbouncer NAME] or [file NAME] section: nothing to "
-		    "keep true");
+		    "no [haproxy NAME], [pgbouncer NAME] or [file NAME] section: there is "
+		    "no target to update");
 }
 
 /* The host name may not be valid as a name here. Then the key `name` has to be set. */
@@ -252,7 +252,7 @@ static void name_after_host(char **name, const char *section, struct config_prob
 		return;
 	if (gethostname(host, sizeof(host)) != 0 || !grammar_name(host)) {
 		config_problem_add(errors, 0, NULL, NULL,
-		                   "[%s] name: not set, and the host's name will not do: "
+		                   "[%s] name: not set, and the host name is not a valid name: "
 		                   "allowed: 1 to 63 of A-Z a-z 0-9 . _ -, no dot in front",
 		                   section);
 		return;

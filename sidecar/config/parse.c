@@ -100,8 +100,7 @@ static bool read_value(struct config_reader *reader, char *text, struct err *err
 
 static bool read_header(struct config_reader *reader, char *line, struct err *err)
 {
-	static const char form[] =
-	    "[section] or [section NAME], and nothing behind it but a comment";
+	static const char form[] = "[section] or [section NAME], followed by nothing but a comment";
 	char *close = strchr(line, ']');
 	const char *rest = close != NULL ? skip_blanks(close + 1) : "";
 
@@ -152,10 +151,11 @@ static bool check_length(const struct config_reader *reader, struct err *err)
 
 	if (len <= CONFIG_LINE_MAX)
 		return true;
-	return err_set(err,
-	               "found a line of %zu bytes: allowed: at most %d; a long value goes on in "
-	               "indented lines",
-	               len, CONFIG_LINE_MAX);
+	return err_set(
+	    err,
+	    "found a line of %zu bytes: allowed: at most %d; a long value can be continued "
+	    "in indented lines",
+	    len, CONFIG_LINE_MAX);
 }
 
 static bool take_apart(struct config_reader *reader, struct err *err)
@@ -414,8 +414,8 @@ static bool accept_continuation(struct parser *parser, const struct err *wrong)
 		return false;
 	if (wrong == NULL && (entry == NULL || looks_like_key(section, parser->reader.value))) {
 		config_problem_add(parser->problems, parser->reader.line, section, NULL,
-		                   "found an indented line: allowed: only to go on with the value "
-		                   "above it; a key begins at the start of its line");
+		                   "found an indented line: allowed: only as a continuation of "
+		                   "the value above; a key starts at the beginning of its line");
 		return false;
 	}
 	if (entry == NULL) {
@@ -501,8 +501,9 @@ void config_parse(const char *text, size_t len, struct config_document *out,
 	config_reader_init(&parser.reader, text, len);
 	refused = ini_parse_stream(give_line, &parser, take_value, &parser);
 	if (refused != 0)
-		config_problem_add(problems, refused > 0 ? (unsigned)refused : 0, NULL, NULL,
-		                   "this libinih does not read the line as segue does");
+		config_problem_add(
+		    problems, refused > 0 ? (unsigned)refused : 0, NULL, NULL,
+		    "this version of libinih parses the line differently from segue");
 	config_reader_fini(&parser.reader);
 }
 

@@ -100,17 +100,17 @@ static void judge(const struct reads *reads, const char *name, char *const *envi
 	}
 	if (nearest == NULL)
 		config_problem_add(warnings, 0, NULL, NULL,
-		                   "the environment has %s, and no ${%s} is in this file", name,
-		                   name);
+		                   "this file does not use the environment variable %s", name);
 	else if (least == 1 && !is_set(nearest->name, environment))
-		config_problem_add(errors, nearest->line, NULL, NULL,
-		                   "found %s in the environment, which this file does not read: "
-		                   "allowed: %s, which it reads here, and which is not set",
-		                   name, nearest->name);
+		config_problem_add(
+		    errors, nearest->line, NULL, NULL,
+		    "found the environment variable %s, which this file does not use: "
+		    "allowed: %s, which this line uses and which is not set",
+		    name, nearest->name);
 	else
 		config_problem_add(warnings, nearest->line, NULL, NULL,
-		                   "the environment has %s, which this file does not read; the "
-		                   "nearest name is %s",
+		                   "this file does not use the environment variable %s; the most "
+		                   "similar name in it is %s",
 		                   name, nearest->name);
 }
 

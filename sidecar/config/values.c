@@ -211,7 +211,7 @@ static const struct type types[] = {
                                            "below it"},
     [CONFIG_TYPE_HOSTS] = {.takes = grammar_zookeeper_hosts,
                            .is_list = true,
-                           .allowed = "host:port, comma separated, and perhaps a /chroot behind "
+                           .allowed = "host:port, comma separated, and perhaps a /chroot after "
                                       "the last"},
     [CONFIG_TYPE_ZNODE] = {.takes = grammar_znode,
                            .allowed = "an absolute znode path, no part of it empty, . or .."},
@@ -282,7 +282,7 @@ static bool refuse(const struct config_key *key, const char *text, const char *d
 	auto_strbuf struct strbuf shown = STRBUF_INIT, allowed = STRBUF_INIT;
 
 	if (key->type == CONFIG_TYPE_CONNINFO || key->type == CONFIG_TYPE_CONNINFOS) {
-		strbuf_append_str(&shown, "what is no connection string");
+		strbuf_append_str(&shown, "an invalid connection string");
 	} else {
 		strbuf_append_char(&shown, '"');
 		strbuf_append_escaped(&shown, text, strlen(text), SHOWN_MAX);
@@ -299,7 +299,7 @@ static bool set_number(const struct config_key *key, const char *text, void *at,
 	if (!types[key->type].read(key, text, &value))
 		return refuse(key, text, "", err);
 	if (key->type == CONFIG_TYPE_MODE && value != 0 && (value & S_IRUSR) == 0)
-		return refuse(key, text, " (without 0400 its owner could not read it)", err);
+		return refuse(key, text, " (its owner could not read the file)", err);
 	if (key->type == CONFIG_TYPE_BOOL)
 		*(bool *)at = value != 0;
 	else if (key->type == CONFIG_TYPE_ENUM || key->type == CONFIG_TYPE_MODE)

@@ -163,7 +163,7 @@ Test(config, a_file_without_a_target_is_a_warning)
 
 	cr_assert_str_eq(
 	    config->warnings.data,
-	    "t.ini: no [haproxy NAME], [pgbouncer NAME] or [file NAME] section: nothing to keep true\n");
+	    "t.ini: no [haproxy NAME], [pgbouncer NAME] or [file NAME] section: there is no target to update\n");
 	config_free(config);
 }
 
@@ -290,12 +290,13 @@ Test(config, a_variable_that_is_one_letter_off_is_refused)
 
 	setenv("SEGUE_DBNAM", "orders", 1);
 	cr_assert_null(config_load_text("t.ini", text, strlen(text), &errors));
-	cr_expect_not_null(strstr(errors.data, ": found SEGUE_DBNAM in the environment, "), "%s",
-	                   errors.data);
+	cr_expect_not_null(strstr(errors.data, ": found the environment variable SEGUE_DBNAM, "),
+	                   "%s", errors.data);
 	setenv("SEGUE_DBNAME", "orders", 1);
 	config = load(text);
-	cr_expect_not_null(strstr(config->warnings.data, "the nearest name is SEGUE_DBNAME\n"),
-	                   "%s", config->warnings.data);
+	cr_expect_not_null(
+	    strstr(config->warnings.data, "most similar name in it is SEGUE_DBNAME\n"), "%s",
+	    config->warnings.data);
 	config_free(config);
 	strbuf_fini(&errors);
 }
