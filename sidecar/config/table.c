@@ -61,8 +61,6 @@ const struct config_section_info *config_section_find(const char *word)
 
 /* --- the keys --- */
 
-#define TB ((int64_t)1 << 40)
-
 #define OUTPUT_HELP                                                                                 \
 	"If it is a symbolic link, its target is replaced. A mount point (a single-file volume of " \
 	"a container) is refused: mount its folder."

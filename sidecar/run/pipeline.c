@@ -307,7 +307,7 @@ static bool compile_template(struct pipeline *pipeline, size_t index, const stru
 	const struct cluster *running = find_cluster(old, target->cluster);
 
 	pipeline->templates[index] = view_compile(target, err);
-	if (pipeline->templates[index] == NULL && config_place_var(pipeline->config, target, err))
+	if (pipeline->templates[index] == NULL && config_locate_var(pipeline->config, target, err))
 		return false;
 	if (pipeline->templates[index] == NULL)
 		return err_wrap(err, "[%s %s] template", config_target_kind_name(target->kind),

@@ -321,7 +321,7 @@ static void check_pgbouncer_text(struct check *check, const struct config_target
 static void note_not_rendered(struct check *check, const struct config_target *target,
                               const char *what, struct err *err)
 {
-	const char *fix = config_place_var(check->config, target, err)
+	const char *fix = config_locate_var(check->config, target, err)
 	                      ? "correct the name there, or have the template read it"
 	                      : "correct the template";
 

@@ -343,10 +343,10 @@ Test(config, an_error_of_a_var_gets_the_line_of_its_key)
 		struct err err;
 
 		(void)err_set(&err, "var.x: wrong");
-		cr_expect(config_place_var(config, &config->targets[0], &err));
+		cr_expect(config_locate_var(config, &config->targets[0], &err));
 		cr_expect_str_eq(err.message, cases[i].shown, "%s", err.message);
 		(void)err_set(&err, "var.y: wrong");
-		cr_expect(config_place_var(config, &config->targets[0], &err));
+		cr_expect(config_locate_var(config, &config->targets[0], &err));
 		cr_expect_null(strstr(err.message, " line "), "%s", err.message);
 		config_free(config);
 	}

@@ -15,8 +15,14 @@ static void find(const char *ini, char *const *environment, struct strbuf *error
                  struct strbuf *warnings)
 {
 	struct config_problems wrong = {.file = "a.ini"}, odd = {.file = "a.ini"};
+	struct strbuf ignored = STRBUF_INIT;
+	struct config_document document;
 
-	config_unread_find(ini, environment, &wrong, &odd);
+	config_parse(ini, strlen(ini), &document, &wrong);
+	config_problems_flush(&wrong, &ignored);
+	config_environment_check(&document, environment, &wrong, &odd);
+	config_document_free(&document);
+	strbuf_fini(&ignored);
 	config_problems_flush(&wrong, errors);
 	config_problems_flush(&odd, warnings);
 }
