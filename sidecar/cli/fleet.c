@@ -1,5 +1,4 @@
 /* segue fleet: prints once what every sidecar of a cluster reports about itself. */
-#include <event2/event.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -19,18 +18,6 @@ static const char usage[] =
     "an older value than ZooKeeper has. Exit code: 0 all are on the primary, 1 one is not, or\n"
     "cannot be read, or there is none, 2 usage or configuration.\n";
 
-struct look {
-	struct fleet_reader *fleet_reader;
-};
-
-static void on_changed(void *arg)
-{
-	const struct look *look = arg;
-
-	if (fleet_reader_known(look->fleet_reader))
-		event_base_loopbreak(fleet_reader_base(look->fleet_reader));
-}
-
 static void print(const struct fleet_view *view, bool as_json)
 {
 	json_t *document;
@@ -45,19 +32,16 @@ static void print(const struct fleet_view *view, bool as_json)
 	json_decref(document);
 }
 
-static int show(struct look *look, bool as_json)
+static int show(struct fleet_reader *fleet_reader, bool as_json)
 {
-	const struct timeval limit = {.tv_sec = ANSWER_MAX_S};
 	const struct fleet_view *view;
 
-	event_base_loopexit(fleet_reader_base(look->fleet_reader), &limit);
-	event_base_dispatch(fleet_reader_base(look->fleet_reader));
-	if (!fleet_reader_known(look->fleet_reader)) {
+	if (!fleet_reader_wait(fleet_reader, ANSWER_MAX_S * 1000, NULL, NULL)) {
 		fprintf(stderr, "segue fleet: no answer from ZooKeeper in %d s: %s\n", ANSWER_MAX_S,
-		        fleet_reader_problem(look->fleet_reader));
+		        fleet_reader_problem(fleet_reader));
 		return CMD_FAILED;
 	}
-	view = fleet_reader_view(look->fleet_reader);
+	view = fleet_reader_view(fleet_reader);
 	print(view, as_json);
 	if (view->count == 0)
 		fprintf(stderr,
@@ -76,20 +60,19 @@ int cmd_fleet(int argc, char **argv)
 	    .words_min = 1,
 	    .words_max = 1,
 	    .options = {CMD_CONFIG(args), {.name = "json", .flag = &as_json}}};
-	struct look look = {.fleet_reader = NULL};
+	struct fleet_reader *fleet_reader;
 	struct err err;
 	int code;
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
 	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
-	look.fleet_reader =
-	    fleet_reader_open(args.config_file, args.words[0], on_changed, &look, &err);
-	if (look.fleet_reader == NULL) {
+	fleet_reader = fleet_reader_open(args.config_file, args.words[0], &err);
+	if (fleet_reader == NULL) {
 		fprintf(stderr, "segue fleet: %s\n", err.message);
 		return CMD_USAGE;
 	}
-	code = show(&look, as_json);
-	fleet_reader_close(look.fleet_reader);
+	code = show(fleet_reader, as_json);
+	fleet_reader_close(fleet_reader);
 	return code;
 }

@@ -2,7 +2,6 @@
  * Watches report the changes. A sidecar that disappears meanwhile no longer counts; a new one
  * counts. */
 #include <errno.h>
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,10 +36,8 @@ struct heard { /* a live sidecar that was seen */
 };
 
 struct wait {
-	struct fleet_reader *fleet_reader;
 	int64_t zxid; /* 0: not known yet */
 	bool allow_empty;
-	bool done;
 	int64_t started_us;
 	struct heard *heard;
 	size_t count;
@@ -99,33 +96,21 @@ static void drop_vanished(struct wait *wait)
 	wait->count = kept;
 }
 
-static void follow_all(struct wait *wait, const struct fleet_view *view)
+static bool is_done(const struct fleet_view *view, void *arg)
 {
+	struct wait *wait = arg;
+
+	if (wait->zxid == 0)
+		wait->zxid = view->zxid;
+	if (wait->zxid == 0)
+		return false;
 	for (size_t i = 0; i < wait->count; i++)
 		wait->heard[i].here = false;
 	for (size_t i = 0; i < view->count; i++)
 		if (view->entries[i].alive)
 			follow(wait, &view->entries[i]);
 	drop_vanished(wait);
-}
-
-/* Ignores an incomplete view, because a sidecar may be missing from it. */
-static void on_changed(void *arg)
-{
-	struct wait *wait = arg;
-	const struct fleet_view *view;
-
-	if (wait->done || !fleet_reader_known(wait->fleet_reader))
-		return;
-	if (wait->zxid == 0)
-		wait->zxid = fleet_reader_zxid(wait->fleet_reader);
-	if (wait->zxid == 0)
-		return;
-	view = fleet_reader_view(wait->fleet_reader);
-	follow_all(wait, view);
-	wait->done = fleet_all_confirmed(view, wait->zxid, wait->allow_empty);
-	if (wait->done)
-		event_base_loopbreak(fleet_reader_base(wait->fleet_reader));
+	return fleet_all_confirmed(view, wait->zxid, wait->allow_empty);
 }
 
 /* -- the end -- */
@@ -159,35 +144,25 @@ static void tell_missing(const struct wait *wait, const struct fleet_view *view)
 		        view->cluster);
 }
 
-static int end(const struct wait *wait)
+static int run(struct wait *wait, struct fleet_reader *fleet_reader, int64_t timeout_ms)
 {
-	if (wait->done) {
-		const struct fleet_view *view = fleet_reader_view(wait->fleet_reader);
+	bool done = fleet_reader_wait(fleet_reader, timeout_ms, is_done, wait);
+	const struct fleet_view *view = fleet_reader_view(fleet_reader);
 
+	if (done) {
 		printf("all sidecars of cluster %s have confirmed zxid %" PRId64 ": %zu\n",
 		       view->cluster, wait->zxid, alive(view));
 		return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
 	}
 	fprintf(stderr, "segue wait: timed out after %.1f s\n",
 	        (double)(clock_now_us() - wait->started_us) / 1e6);
-	if (!fleet_reader_known(wait->fleet_reader))
-		fprintf(stderr, "segue wait: ZooKeeper: %s\n",
-		        fleet_reader_problem(wait->fleet_reader));
+	if (view == NULL)
+		fprintf(stderr, "segue wait: ZooKeeper: %s\n", fleet_reader_problem(fleet_reader));
 	else if (wait->zxid == 0)
 		fputs("segue wait: the master znode does not exist: use --zxid\n", stderr);
 	else
-		tell_missing(wait, fleet_reader_view(wait->fleet_reader));
+		tell_missing(wait, view);
 	return CMD_FAILED;
-}
-
-static int run(struct wait *wait, int64_t timeout_ms)
-{
-	const struct timeval limit = {.tv_sec = timeout_ms / 1000,
-	                              .tv_usec = timeout_ms % 1000 * 1000};
-
-	event_base_loopexit(fleet_reader_base(wait->fleet_reader), &limit);
-	event_base_dispatch(fleet_reader_base(wait->fleet_reader));
-	return end(wait);
 }
 
 /* -- the command line -- */
@@ -238,6 +213,7 @@ int cmd_wait(int argc, char **argv)
 	                {.name = "timeout", .value = &timeout},
 	                {.name = "allow-empty", .flag = &wait.allow_empty}}};
 	int64_t timeout_ms = TIMEOUT_MS;
+	struct fleet_reader *fleet_reader;
 	struct err err;
 	int code;
 
@@ -246,14 +222,13 @@ int cmd_wait(int argc, char **argv)
 	if (!parse(zxid, timeout, &wait, &timeout_ms))
 		return CMD_USAGE;
 	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
-	wait.fleet_reader =
-	    fleet_reader_open(args.config_file, args.words[0], on_changed, &wait, &err);
-	if (wait.fleet_reader == NULL) {
+	fleet_reader = fleet_reader_open(args.config_file, args.words[0], &err);
+	if (fleet_reader == NULL) {
 		fprintf(stderr, "segue wait: %s\n", err.message);
 		return CMD_USAGE;
 	}
-	code = run(&wait, timeout_ms);
-	fleet_reader_close(wait.fleet_reader);
+	code = run(&wait, fleet_reader, timeout_ms);
+	fleet_reader_close(fleet_reader);
 	for (size_t i = 0; i < wait.count; i++)
 		free(wait.heard[i].name);
 	free(wait.heard);
