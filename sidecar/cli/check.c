@@ -35,8 +35,6 @@ static const char usage[] =
     "the result and what to do. Exit code: 0 segue run would work, perhaps with warnings, 1 it would\n"
     "not (FAIL), 2 usage or configuration.\n";
 
-static void check_marks(struct check *check);
-
 void check_note(struct check *check, enum check_grade grade, const char *what, const char *fix,
                 const char *detail, ...)
 {
@@ -127,6 +125,16 @@ void check_folder(struct check *check, const char *what, const char *folder)
 	}
 }
 
+static void note_mark(unsigned line, const char *key, const char *what, void *arg)
+{
+	struct check *check = arg;
+
+	check_note(check, CHECK_FAIL, "config", what,
+	           "%s line %u: %s is still empty, as it was "
+	           "shipped: fill in",
+	           check->config->file, line, key);
+}
+
 static void note_config(struct check *check)
 {
 	const struct config *config = check->config;
@@ -143,27 +151,11 @@ static void note_config(struct check *check)
 		check_note(check, CHECK_OK, "config", NULL,
 		           "%s: clusters %zu, targets %zu; checked as %s", config->file,
 		           config->cluster_count, config->target_count, check->as);
-	check_marks(check);
+	(void)fill_in_find(config->text.data, note_mark, check);
 	if (check->unit != NULL)
 		check_note_all(check, CHECK_WARN, check->unit->name,
 		               "put it under [Service], then systemctl daemon-reload", "",
 		               &check->unit->ignored);
-}
-
-static void note_mark(unsigned line, const char *key, const char *what, void *arg)
-{
-	struct check *check = arg;
-
-	check_note(check, CHECK_FAIL, "config", what,
-	           "%s line %u: %s is still empty, as it was "
-	           "shipped: fill in",
-	           check->config->file, line, key);
-}
-
-/* Notes the values that are marked FILL IN and are still empty. */
-static void check_marks(struct check *check)
-{
-	(void)fill_in_find(check->config->text.data, note_mark, check);
 }
 
 /* Not needed without targets, because a publisher keeps nothing on disk. If the folder is in the
@@ -238,22 +230,19 @@ static int run_checks(struct check *check)
 	for (size_t i = 0; i < check->config->cluster_count; i++)
 		topology_fini(&check->topologies[i]);
 	free(check->topologies);
-	if (fflush(stdout) != 0)
-		return CMD_FAILED;
-	return check->failed > 0 ? CMD_FAILED : CMD_OK;
+	return fflush(stdout) == 0 && check->failed == 0 ? CMD_OK : CMD_FAILED;
 }
 
 static int check_as(const struct config *config, const char *user)
 {
 	struct check check = {.config = config};
 	struct unit unit = {0};
-	auto_free char *as = NULL;
 	struct err err;
+	auto_free char *as = check_become(&check, user, &unit, &err);
 	int code = CMD_USAGE;
 
-	as = check_become(&check, user, &unit, &err);
 	check.as = as;
-	check.base = as != NULL ? event_base_new() : NULL;
+	check.base = event_base_new();
 	if (as == NULL)
 		fprintf(stderr, "segue check: %s\n", err.message);
 	else if (check.base == NULL)
@@ -279,12 +268,11 @@ static void explain(const char *file, const char *errors)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	auto_free char *user = check_user();
-	char *name = xstrdup(file);
 	struct err ignored;
 	bool missing = false;
 
 	if (file_read(file, FILE_MAX, &text, &missing, &ignored))
-		(void)fill_in_find(text.data, print_mark, name);
+		(void)fill_in_find(text.data, print_mark, (void *)file);
 	else if (access(file, R_OK) != 0 && errno == EACCES)
 		fprintf(stderr,
 		        "segue check: cannot read %s as %s: run it as root or segue's user\n", file,
@@ -293,7 +281,6 @@ static void explain(const char *file, const char *errors)
 	if (missing)
 		fputs("segue check: `segue init haproxy` or `segue init pgbouncer` writes one\n",
 		      stderr);
-	free(name);
 }
 
 int cmd_check(int argc, char **argv)

@@ -54,10 +54,10 @@ void ask_server_object_answer(const struct member *member, const struct node_que
 
 struct fleet_reader;
 
-/* Takes [zookeeper] and that cluster's section from `config_file`. NULL with `err` set on failure,
- * as for a wrong file or cluster name. */
-struct fleet_reader *fleet_reader_open(const char *config_file, const char *cluster,
-                                       struct err *err) MUST_CHECK;
+/* Takes [zookeeper] and that cluster's section from the configuration. NULL on failure, as for a
+ * wrong file or cluster name; the reason is printed. */
+struct fleet_reader *fleet_reader_open(const char *verb, const char *config_file,
+                                       const char *cluster) MUST_CHECK;
 void fleet_reader_close(struct fleet_reader *fleet_reader);
 
 /* Waits until is_done() returns true, which is called after each change once everything has been

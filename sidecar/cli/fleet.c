@@ -1,7 +1,6 @@
 /* segue fleet: prints once what every sidecar of a cluster reports about itself. */
 #include <stdio.h>
 
-#include "base/log.h"
 #include "cli/cli.h"
 #include "cli_internal.h"
 
@@ -61,17 +60,13 @@ int cmd_fleet(int argc, char **argv)
 	    .words_max = 1,
 	    .options = {CMD_CONFIG(args), {.name = "json", .flag = &as_json}}};
 	struct fleet_reader *fleet_reader;
-	struct err err;
 	int code;
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
-	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
-	fleet_reader = fleet_reader_open(args.config_file, args.words[0], &err);
-	if (fleet_reader == NULL) {
-		fprintf(stderr, "segue fleet: %s\n", err.message);
+	fleet_reader = fleet_reader_open("fleet", args.config_file, args.words[0]);
+	if (fleet_reader == NULL)
 		return CMD_USAGE;
-	}
 	code = show(fleet_reader, as_json);
 	fleet_reader_close(fleet_reader);
 	return code;

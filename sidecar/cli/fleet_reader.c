@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,11 @@
 
 #define SHOWN_MAX 100 /* bytes of an invalid value that are printed */
 
+struct part {
+	struct fleet_note note;
+	struct strbuf problem;
+};
+
 struct fleet_reader {
 	struct config *config;
 	struct config_cluster cluster; /* a copy with presence = no: publishers do not matter */
@@ -23,37 +29,14 @@ struct fleet_reader {
 	struct store *store;
 	struct watcher *watcher;
 	struct zk_children *children;
-	struct timer
-	    *changed; /* many znodes may change at once: they lead to one call of on_changed() */
+	struct timer *changed; /* calls on_changed(): once if many znodes change at once */
 	bool (*is_done)(const struct fleet_view *view, void *arg); /* see fleet_reader_wait() */
 	void *arg;
 	bool done;
 	struct fleet_view view;
 	struct fleet_entry *entries;
-	struct { /* one per entry */
-		struct fleet_note note;
-		struct strbuf problem;
-	} * parts;
+	struct part *parts; /* one per entry */
 };
-
-static bool load(struct fleet_reader *fleet_reader, const char *file, const char *name,
-                 struct err *err)
-{
-	auto_strbuf struct strbuf errors = STRBUF_INIT;
-	const struct config_cluster *cluster;
-
-	fleet_reader->config = config_load(file, &errors);
-	while (errors.len > 0 && errors.data[errors.len - 1] == '\n')
-		errors.data[--errors.len] = '\0';
-	if (fleet_reader->config == NULL)
-		return err_set(err, "%s", errors.data);
-	cluster = cmd_cluster(fleet_reader->config, name, err);
-	if (cluster == NULL)
-		return false;
-	fleet_reader->cluster = *cluster;
-	fleet_reader->cluster.presence = false;
-	return true;
-}
 
 static void on_watch(void *arg)
 {
@@ -67,21 +50,6 @@ static void on_copy(const struct zk_copy *copy, const struct zk_node_fact *fact,
 	(void)copy;
 	(void)fact;
 	on_watch(arg);
-}
-
-static bool connect_store(struct fleet_reader *fleet_reader, struct err *err)
-{
-	auto_free char *parent = layout_fleet_path(&fleet_reader->cluster);
-	struct store *store = store_prepare(fleet_reader->base, fleet_reader->config, NULL, err);
-
-	fleet_reader->store = store;
-	if (store == NULL || !store_open(store, err))
-		return false;
-	fleet_reader->watcher = watcher_create(store->zk, store->resolver, &fleet_reader->cluster,
-	                                       on_watch, fleet_reader);
-	fleet_reader->children = zk_children_create(store->zk, parent, LAYOUT_VALUE_MAX, SIZE_MAX,
-	                                            on_copy, fleet_reader);
-	return true;
 }
 
 static bool is_known(const struct fleet_reader *fleet_reader)
@@ -106,19 +74,43 @@ static void on_changed(void *arg)
 		event_base_loopbreak(fleet_reader->base);
 }
 
-struct fleet_reader *fleet_reader_open(const char *config_file, const char *cluster,
-                                       struct err *err)
+static bool connect_store(struct fleet_reader *fleet_reader, const char *name, struct err *err)
+{
+	const struct config_cluster *cluster = cmd_cluster(fleet_reader->config, name, err);
+	auto_free char *parent = cluster != NULL ? layout_fleet_path(cluster) : NULL;
+	struct store *store;
+
+	if (cluster == NULL)
+		return false;
+	fleet_reader->base = event_base_new();
+	if (fleet_reader->base == NULL)
+		return err_set(err, "cannot create an event loop");
+	fleet_reader->changed = timer_new(fleet_reader->base, on_changed, fleet_reader);
+	fleet_reader->cluster = *cluster;
+	fleet_reader->cluster.presence = false;
+	store = store_prepare(fleet_reader->base, fleet_reader->config, NULL, err);
+	fleet_reader->store = store;
+	if (store == NULL || !store_open(store, err))
+		return false;
+	fleet_reader->watcher = watcher_create(store->zk, store->resolver, &fleet_reader->cluster,
+	                                       on_watch, fleet_reader);
+	fleet_reader->children = zk_children_create(store->zk, parent, LAYOUT_VALUE_MAX, SIZE_MAX,
+	                                            on_copy, fleet_reader);
+	return true;
+}
+
+struct fleet_reader *fleet_reader_open(const char *verb, const char *config_file,
+                                       const char *cluster)
 {
 	struct fleet_reader *fleet_reader = xcalloc(1, sizeof(*fleet_reader));
+	struct err err;
 
-	fleet_reader->base = event_base_new();
-	if (fleet_reader->base == NULL) {
-		err_set(err, "cannot create an event loop");
-	} else {
-		fleet_reader->changed = timer_new(fleet_reader->base, on_changed, fleet_reader);
-		if (load(fleet_reader, config_file, cluster, err) &&
-		    connect_store(fleet_reader, err))
+	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
+	fleet_reader->config = cmd_load(config_file);
+	if (fleet_reader->config != NULL) {
+		if (connect_store(fleet_reader, cluster, &err))
 			return fleet_reader;
+		fprintf(stderr, "segue %s: %s\n", verb, err.message);
 	}
 	fleet_reader_close(fleet_reader);
 	return NULL;

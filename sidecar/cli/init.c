@@ -114,23 +114,17 @@ static bool refuse_in_the_way(const struct init_file *file)
 	return false;
 }
 
-/* All HAProxy targets share one template. With --append, one that a person has changed is used as
- * it is. */
-static bool is_shared_template(const struct init_plan *plan)
-{
-	return plan->options->beside != NULL && plan->kind == CONFIG_TARGET_HAPROXY &&
-	       init_file_is_in_the_way(&plan->template_file);
-}
-
 static bool write_files(const struct init_plan *plan, const struct options *options)
 {
 	const bool append = plan->options->beside != NULL;
-	const bool shared = !options->force && is_shared_template(plan);
+	/* All HAProxy targets share one template. With --append, one that a person has changed is
+	 * used as it is. */
+	const bool shared = !options->force && append && plan->kind == CONFIG_TARGET_HAPROXY &&
+	                    init_file_is_in_the_way(&plan->template_file);
 	struct err err;
 
-	if (!options->force && !shared && !refuse_in_the_way(&plan->template_file))
-		return false;
-	if (!options->force && !append && !refuse_in_the_way(&plan->ini))
+	if (!options->force && ((!shared && !refuse_in_the_way(&plan->template_file)) ||
+	                        (!append && !refuse_in_the_way(&plan->ini))))
 		return false;
 	puts("\nWritten:");
 	if (shared)

@@ -74,21 +74,18 @@ static void send_all(const struct config *config, const char *cluster)
 
 static void notify(const struct cmd_args *args)
 {
-	auto_strbuf struct strbuf errors = STRBUF_INIT;
 	struct config *config;
 
 	if (args->socket != NULL) {
 		send_one(args->socket, args->words[0]);
 		return;
 	}
-	config = config_load(args->config_file, &errors);
+	config = cmd_load(args->config_file);
 	if (config != NULL)
 		send_all(config, args->words[0]);
 	else
-		fprintf(stderr,
-		        "%ssegue notify: no publisher was notified: -s works without a "
-		        "configuration\n",
-		        errors.data);
+		fputs("segue notify: no publisher was notified: -s works without a configuration\n",
+		      stderr);
 	config_free(config);
 }
 

@@ -42,12 +42,11 @@ static bool open_servers(const struct config_target *target, struct haproxy_hold
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct haproxy_release_job job = {
 	    .socket = target->socket, .note = note, .timeout_ms = RESUME_TIMEOUT_MS};
+	bool ok = file_read(target->output, INSTALL_MAX, &text, NULL, err);
 
-	if (!file_read(target->output, INSTALL_MAX, &text, NULL, err))
-		return false;
 	job.text = text.data;
 	job.len = text.len;
-	if (!haproxy_release_wait(&job, count, err))
+	if (!ok || !haproxy_release_wait(&job, count, err))
 		return false;
 	haproxy_hold_record_set(note, HAPROXY_RECORD_NONE, NULL, NULL);
 	return haproxy_hold_record_save(note, 0, err);
@@ -66,20 +65,6 @@ static bool resume_haproxy(const struct config *config, const struct config_targ
 	return ok;
 }
 
-static bool resume_target(const struct config *config, const struct config_target *target,
-                          bool named, struct outcome *out, struct err *err)
-{
-	switch (target->kind) {
-	case CONFIG_TARGET_HAPROXY:
-		return resume_haproxy(config, target, named, out, err);
-	case CONFIG_TARGET_PGBOUNCER:
-		return resume_pgbouncer(config, target, named, out, err);
-	case CONFIG_TARGET_FILE:
-		break;
-	}
-	return true;
-}
-
 static bool resume_and_tell(const struct config *config, const struct config_target *target,
                             bool named)
 {
@@ -88,7 +73,8 @@ static bool resume_and_tell(const struct config *config, const struct config_tar
 	struct outcome outcome = {0};
 	struct err err;
 
-	if (!resume_target(config, target, named, &outcome, &err)) {
+	if (!(is_haproxy ? resume_haproxy(config, target, named, &outcome, &err)
+	                 : resume_pgbouncer(config, target, named, &outcome, &err))) {
 		fprintf(stderr, "segue resume: %s/%s: %s\n", kind, target->name, err.message);
 		return false;
 	}
@@ -137,20 +123,6 @@ static bool resume_left(const struct config *config, const struct orphaned_hold 
 	return resume_and_tell(config, &target, named);
 }
 
-static bool resume_all_left(const struct config *config, const struct orphaned_hold *notes,
-                            size_t count, const char *name, bool *found)
-{
-	bool ok = true;
-
-	for (size_t i = 0; i < count; i++) {
-		if (name != NULL && strcmp(name, notes[i].name) != 0)
-			continue;
-		*found = true;
-		ok = resume_left(config, &notes[i], name != NULL) && ok;
-	}
-	return ok;
-}
-
 /* True if a hold record of that kind and name is in the list: then that record is about another
  * proxy than this target. */
 static bool is_left(const struct orphaned_hold *notes, size_t count,
@@ -166,9 +138,14 @@ static int resume_all(const struct config *config, const char *name, bool only_g
 {
 	size_t count;
 	struct orphaned_hold *notes = orphaned_holds_find(config, &count);
-	bool found = false;
-	int code = resume_all_left(config, notes, count, name, &found) ? CMD_OK : CMD_FAILED;
+	bool found = false, ok = true;
 
+	for (size_t i = 0; i < count; i++) {
+		if (name != NULL && strcmp(name, notes[i].name) != 0)
+			continue;
+		found = true;
+		ok = resume_left(config, &notes[i], name != NULL) && ok;
+	}
 	for (size_t i = 0; i < config->target_count && !only_gone; i++) {
 		const struct config_target *target = &config->targets[i];
 
@@ -176,12 +153,11 @@ static int resume_all(const struct config *config, const char *name, bool only_g
 		    (name != NULL && strcmp(name, target->name) != 0))
 			continue;
 		found = true;
-		if (!resume_and_tell(config, target, name != NULL))
-			code = CMD_FAILED;
+		ok = resume_and_tell(config, target, name != NULL) && ok;
 	}
 	orphaned_holds_free(notes, count);
 	if (found || name == NULL)
-		return code;
+		return ok ? CMD_OK : CMD_FAILED;
 	fprintf(stderr, "segue resume: there is no [haproxy %s] or [pgbouncer %s] in %s\n", name,
 	        name, config->file);
 	return CMD_USAGE;
@@ -189,14 +165,12 @@ static int resume_all(const struct config *config, const char *name, bool only_g
 
 static int run(const char *config_file, const char *name, bool only_gone)
 {
-	struct strbuf auto_strbuf errors = STRBUF_INIT;
-	struct config *config = config_load(config_file, &errors);
+	auto_strbuf struct strbuf ignored = STRBUF_INIT;
+	struct config *config = cmd_load(config_file);
 	int code = CMD_USAGE;
 
 	if (config == NULL) {
-		fputs(errors.data, stderr);
-		strbuf_reset(&errors);
-		config = last_good_load(&errors);
+		config = last_good_load(&ignored);
 		if (config != NULL)
 			fprintf(
 			    stderr,

@@ -190,17 +190,15 @@ static bool make_next(struct setting *setting, struct err *err)
 static bool add_servers(struct setting *setting, struct err *err)
 {
 	const struct topology *old = &setting->old;
+	const struct member *first = &setting->member;
+	bool ok = ask_server_add(setting->asking, first, err);
 
-	if (!ask_server_add(setting->asking, &setting->member, err))
-		return false;
-	if (old->has_primary && !same_address(&old->primary, &setting->member) &&
-	    !ask_server_add(setting->asking, &old->primary, err))
-		return false;
+	if (old->has_primary && !same_address(&old->primary, first))
+		ok = ok && ask_server_add(setting->asking, &old->primary, err);
 	for (size_t i = 0; i < old->standby_count; i++)
-		if (!same_address(&old->standbys[i], &setting->member) &&
-		    !ask_server_add(setting->asking, &old->standbys[i], err))
-			return false;
-	return true;
+		if (!same_address(&old->standbys[i], first))
+			ok = ok && ask_server_add(setting->asking, &old->standbys[i], err);
+	return ok;
 }
 
 static bool servers_agree(struct setting *setting, struct err *err)

@@ -19,19 +19,26 @@ static const char usage[] =
     "\n"
     "Prints the status of the segue on this machine, for CLUSTER or for all.\n" CMD_EXIT_CODES;
 
-static bool fetch(const char *listen, struct strbuf *body, enum client_reach *reach,
-                  struct err *err)
+/* Returns the HTTP status of the reply; 0: there is none, and the reason is printed. */
+static int ask(const char *verb, const char *listen, const char *path, int64_t timeout_ms,
+               struct strbuf *body)
 {
-	const struct client_call call = {.listen = listen,
-	                                 .method = "GET",
-	                                 .path = "/status",
-	                                 .body = "",
-	                                 .timeout_ms = TIMEOUT_MS};
+	const struct client_call call = {
+	    .listen = listen, .method = "GET", .path = path, .body = "", .timeout_ms = timeout_ms};
+	enum client_reach reach;
+	struct err err;
 	int status = 0;
 
-	if (!client_request(&call, &status, body, reach, err))
-		return false;
-	return status == 200 || err_set(err, "%s: answered with HTTP status %d", listen, status);
+	if (client_request(&call, &status, body, &reach, &err))
+		return status;
+	fprintf(
+	    stderr, "segue %s: %s%s\n", verb,
+	    reach == CLIENT_NOBODY
+	        ? "segue does not run here (systemctl status segue segue-pgbouncer), or it could "
+	          "not create its socket (event=status_unavailable in its log): "
+	        : "",
+	    err.message);
+	return 0;
 }
 
 static const json_t *find_cluster(const json_t *document, const char *name)
@@ -49,16 +56,6 @@ static const json_t *find_cluster(const json_t *document, const char *name)
 	return NULL;
 }
 
-static void print_document(const json_t *document, const char *cluster, bool as_json)
-{
-	if (as_json) {
-		json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-		putchar('\n');
-		return;
-	}
-	status_table_print(document, cluster, cmd_colour(), stdout);
-}
-
 /* `cluster`: NULL: all of them. */
 static int show(const struct strbuf *body, const char *cluster, bool as_json)
 {
@@ -74,7 +71,12 @@ static int show(const struct strbuf *body, const char *cluster, bool as_json)
 		        cluster);
 		return CMD_FAILED;
 	}
-	print_document(document, cluster, as_json);
+	if (as_json) {
+		json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+		putchar('\n');
+	} else {
+		status_table_print(document, cluster, cmd_colour(), stdout);
+	}
 	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
 }
 
@@ -88,24 +90,18 @@ int cmd_status(int argc, char **argv)
 	    .options = {CMD_CONFIG(args), CMD_SOCKET(args), {.name = "json", .flag = &as_json}}};
 	auto_strbuf struct strbuf body = STRBUF_INIT;
 	auto_free char *listen = NULL;
-	struct err err;
-	enum client_reach reach;
-	int code;
+	int code, status;
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
 	listen = cmd_listen("status", &args);
 	if (listen == NULL)
 		return CMD_USAGE;
-	if (fetch(listen, &body, &reach, &err))
+	status = ask("status", listen, "/status", TIMEOUT_MS, &body);
+	if (status == 200)
 		return show(&body, args.words[0], as_json);
-	fprintf(
-	    stderr, "segue status: %s%s\n",
-	    reach == CLIENT_NOBODY
-	        ? "segue does not run here (systemctl status segue segue-pgbouncer), or it could "
-	          "not create its socket (event=status_unavailable in its log): "
-	        : "",
-	    err.message);
+	if (status != 0)
+		fprintf(stderr, "segue status: %s: answered with HTTP status %d\n", listen, status);
 	return CMD_FAILED;
 }
 
@@ -132,25 +128,16 @@ int cmd_health(int argc, char **argv)
 	const struct cmd_syntax syntax = {
 	    .usage = health_usage,
 	    .options = {CMD_CONFIG(args), CMD_SOCKET(args), {.name = "ready", .flag = &ready}}};
-	struct client_call call = {.method = "GET", .body = "", .timeout_ms = HEALTH_TIMEOUT_MS};
 	auto_strbuf struct strbuf body = STRBUF_INIT;
 	auto_free char *listen = NULL;
-	enum client_reach reach;
-	struct err err;
-	int code, status = 0;
+	int code;
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
 	listen = cmd_listen("health", &args);
 	if (listen == NULL)
 		return CMD_USAGE;
-	call.listen = listen;
-	call.path = ready ? "/readyz" : "/healthz";
-	if (!client_request(&call, &status, &body, &reach, &err)) {
-		fprintf(stderr, "segue health: %s\n", err.message);
-		return CMD_FAILED;
-	}
-	if (status == 200)
+	if (ask("health", listen, ready ? "/readyz" : "/healthz", HEALTH_TIMEOUT_MS, &body) == 200)
 		return CMD_OK;
 	fputs(body.data, stderr);
 	return CMD_FAILED;

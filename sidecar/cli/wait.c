@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "cli/cli.h"
 #include "cli_internal.h"
 #include "config/grammar.h"
@@ -214,19 +213,15 @@ int cmd_wait(int argc, char **argv)
 	                {.name = "allow-empty", .flag = &wait.allow_empty}}};
 	int64_t timeout_ms = TIMEOUT_MS;
 	struct fleet_reader *fleet_reader;
-	struct err err;
 	int code;
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
 	if (!parse(zxid, timeout, &wait, &timeout_ms))
 		return CMD_USAGE;
-	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
-	fleet_reader = fleet_reader_open(args.config_file, args.words[0], &err);
-	if (fleet_reader == NULL) {
-		fprintf(stderr, "segue wait: %s\n", err.message);
+	fleet_reader = fleet_reader_open("wait", args.config_file, args.words[0]);
+	if (fleet_reader == NULL)
 		return CMD_USAGE;
-	}
 	code = run(&wait, fleet_reader, timeout_ms);
 	fleet_reader_close(fleet_reader);
 	for (size_t i = 0; i < wait.count; i++)

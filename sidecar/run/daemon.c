@@ -35,7 +35,7 @@ struct daemon {
 	struct event_base *base;
 	struct event *on_hup, *on_term, *on_int;
 	struct timer *flush_log;
-	struct notify *notify; /* NULL: not under systemd */
+	struct systemd *systemd; /* NULL: not under systemd */
 	struct timer *tell, *beat;
 	int64_t beat_ms;    /* between two WATCHDOG=1 */
 	struct strbuf told; /* the STATUS= that was sent last */
@@ -84,7 +84,7 @@ static void tell_status(struct daemon *daemon, struct strbuf *text, const char *
 	if (also == NULL && strcmp(text->data, daemon->told.data) == 0)
 		return;
 	strbuf_printf(&state, "STATUS=%s\n%s", text->data, also != NULL ? also : "");
-	systemd_send(daemon->notify, state.data);
+	systemd_send(daemon->systemd, state.data);
 	strbuf_reset(&daemon->told);
 	strbuf_append(&daemon->told, text->data, text->len);
 }
@@ -105,7 +105,7 @@ static void on_beat(void *arg)
 	const struct daemon *daemon = arg;
 
 	timer_start(daemon->beat, daemon->beat_ms);
-	systemd_send(daemon->notify, "WATCHDOG=1");
+	systemd_send(daemon->systemd, "WATCHDOG=1");
 }
 
 /* The watchdog timer has the priority of the work: systemd has to notice a loop that does not get
@@ -114,12 +114,12 @@ static void greet_systemd(struct daemon *daemon)
 {
 	uint64_t beat_us;
 
-	daemon->notify = systemd_open();
-	if (daemon->notify == NULL)
+	daemon->systemd = systemd_open();
+	if (daemon->systemd == NULL)
 		return;
 	daemon->tell = timer_new(daemon->base, on_tell, daemon);
 	timer_fire(daemon->tell);
-	beat_us = systemd_watchdog_us(daemon->notify) / BEATS;
+	beat_us = systemd_watchdog_us(daemon->systemd) / BEATS;
 	if (beat_us > 0) {
 		daemon->beat_ms = larger((int64_t)beat_us / 1000, 1);
 		daemon->beat = timer_new(daemon->base, on_beat, daemon);
@@ -153,7 +153,7 @@ void daemon_reloaded(struct daemon *daemon, const char *problems)
 		note_refused(daemon, problems);
 	else
 		free(STEAL(daemon->refused));
-	if (daemon->notify == NULL)
+	if (daemon->systemd == NULL)
 		return;
 	(void)read_status(daemon, &text);
 	tell_status(daemon, &text, "READY=1");
@@ -168,7 +168,7 @@ static void on_hup(evutil_socket_t signal, short what, void *arg)
 
 	(void)signal;
 	(void)what;
-	systemd_reloading(daemon->notify);
+	systemd_reloading(daemon->systemd);
 	daemon->options.reload(daemon->options.arg);
 }
 
@@ -178,7 +178,7 @@ static void on_stop(evutil_socket_t signal, short what, void *arg)
 
 	(void)what;
 	log_info("stopping", KV_STR("signal", strsignal(signal)));
-	systemd_send(daemon->notify, "STOPPING=1\nSTATUS=stopping");
+	systemd_send(daemon->systemd, "STOPPING=1\nSTATUS=stopping");
 	event_base_loopbreak(daemon->base);
 }
 
@@ -241,7 +241,7 @@ struct daemon *daemon_create(const struct daemon_options *options)
 void daemon_destroy(struct daemon *daemon)
 {
 	log_set_deferred(NULL, NULL);
-	systemd_close(daemon->notify);
+	systemd_close(daemon->systemd);
 	timer_free(daemon->tell);
 	timer_free(daemon->beat);
 	timer_free(daemon->flush_log);

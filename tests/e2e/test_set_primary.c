@@ -263,7 +263,7 @@ Test(set_primary, the_server_is_asked_first)
 	for (int i = 0; i < CROWD_NODES; i++)
 		lab_process_kill(process(i));
 	cr_assert_eq(set(repmgr_stage.publishers[0], 1, true, &output), 0, "%s", output.data);
-	cr_assert_not_null(strstr(output.data, "as --force says"), "%s", output.data);
+	cr_assert_not_null(strstr(output.data, "because of --force"), "%s", output.data);
 	cr_assert_eq(repmgr_stage_primary(&repmgr_stage, NULL), 1);
 	start_sidecar();
 	must_set(sidecar, 0);
