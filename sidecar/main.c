@@ -11,22 +11,21 @@ static const struct verb {
 	const char *help;
 } verbs[] = {
     {"init", cmd_init,
-     "write a segue.ini and a template for the HAProxy or PgBouncer that is here"},
-    {"run", cmd_run, "keep the targets of segue.ini on the primary that the store names"},
-    {"check", cmd_check, "say what is wrong with the configuration, the proxies and the store"},
+     "write a segue.ini and a template for the HAProxy or PgBouncer on this machine"},
+    {"run", cmd_run, "keep the targets of segue.ini on the primary that ZooKeeper names"},
+    {"check", cmd_check, "check the configuration, the proxies and ZooKeeper, and report problems"},
     {"render", cmd_render, "print what a template or a target renders to"},
-    {"publish", cmd_publish, "observe the servers and tell the store who is primary"},
-    {"notify", cmd_notify, "wake the segue publish that runs here"},
-    {"status", cmd_status, "show what the segue that runs here knows and does"},
-    {"health", cmd_health, "say by the exit code whether the segue that runs here is well"},
-    {"fleet", cmd_fleet, "show every sidecar of a cluster, and who is not on the primary"},
+    {"publish", cmd_publish, "ask the servers which one is the primary, and write it to ZooKeeper"},
+    {"notify", cmd_notify, "make the segue publish on this machine ask the servers at once"},
+    {"status", cmd_status, "show the status of the segue on this machine"},
+    {"health", cmd_health, "report by the exit code whether the segue on this machine is healthy"},
+    {"fleet", cmd_fleet, "show every sidecar of a cluster, and which ones are not on the primary"},
     {"wait", cmd_wait, "wait until every sidecar of a cluster has confirmed a change"},
-    {"pin", cmd_pin, "make a server the primary of a cluster, whatever the store says"},
-    {"freeze", cmd_freeze, "leave a cluster as it is, whatever happens"},
+    {"pin", cmd_pin, "make a server the primary of a cluster, regardless of ZooKeeper"},
+    {"freeze", cmd_freeze, "keep a cluster as it is, whatever happens"},
     {"release", cmd_release, "end segue pin and segue freeze"},
-    {"set-primary", cmd_set_primary,
-     "name the primary of a cluster in the store, once and for all"},
-    {"resume", cmd_resume, "let go of the clients that segue keeps waiting"},
+    {"set-primary", cmd_set_primary, "write the primary of a cluster to ZooKeeper; obeyed once"},
+    {"resume", cmd_resume, "release the clients that segue holds in HAProxy or PgBouncer"},
 };
 
 static void print_help(FILE *out)
@@ -34,7 +33,7 @@ static void print_help(FILE *out)
 	fputs(
 	    "segue moves PostgreSQL traffic to the new primary, so that applications need not know.\n"
 	    "\n"
-	    "usage: segue VERB [options]      (segue VERB --help tells them)\n"
+	    "usage: segue VERB [options]      (see segue VERB --help)\n"
 	    "\n",
 	    out);
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)

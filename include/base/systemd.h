@@ -7,17 +7,17 @@
 
 #include "base/util.h"
 
-struct notify;
+struct systemd;
 
 /* NULL if NOTIFY_SOCKET is not set, or if libsystemd cannot be loaded, which is logged. */
-struct notify *systemd_open(void) MUST_CHECK;
-void systemd_close(struct notify *notify);
+struct systemd *systemd_open(void) MUST_CHECK;
+void systemd_close(struct systemd *systemd);
 
 /* `state`: "READY=1", "STOPPING=1", "STATUS=...", "WATCHDOG=1", or several, one a line. */
-void systemd_send(const struct notify *notify, const char *state);
-void systemd_reloading(const struct notify *notify); /* RELOADING=1 with MONOTONIC_USEC= */
+void systemd_send(const struct systemd *systemd, const char *state);
+void systemd_reloading(const struct systemd *systemd); /* RELOADING=1 with MONOTONIC_USEC= */
 
 /* Within how many microseconds systemd expects WATCHDOG=1 from this process; 0: never. */
-uint64_t systemd_watchdog_us(const struct notify *notify) MUST_CHECK;
+uint64_t systemd_watchdog_us(const struct systemd *systemd) MUST_CHECK;
 
 #endif

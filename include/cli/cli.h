@@ -74,6 +74,16 @@ struct cmd_args {
 bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
                  int *code) MUST_CHECK;
 
+/* Loads the configuration. NULL: it has errors, which are printed. Caller frees. */
+struct config *cmd_load(const char *file) MUST_CHECK;
+
+/* NULL, with the names that there are in `err`: the configuration has no [cluster NAME]. */
+const struct config_cluster *cmd_cluster(const struct config *config, const char *name,
+                                         struct err *err) MUST_CHECK;
+
+/* True if stdout is a terminal and $NO_COLOR (no-color.org) is not set. */
+bool cmd_colour(void);
+
 /* The user who runs the verb, as user@host; with sudo, the user who called sudo. For display only:
  * cut to `size`, with "?" for what is not printable ASCII. */
 void cmd_person(char *out, size_t size);

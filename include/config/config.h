@@ -37,6 +37,7 @@ struct config_node { /* node.NAME = HOST:PORT */
 struct config_var { /* var.NAME = VALUE */
 	char *name;
 	char *value;
+	unsigned line; /* in segue.ini */
 };
 
 struct config_cluster {
@@ -136,6 +137,9 @@ void config_free(struct config *config);
 int64_t config_hold_ms(const struct config_cluster *cluster, int64_t manager_ms);
 int64_t config_hold_max_ms(const struct config_cluster *cluster); /* largest, for any manager_ms */
 
+/* NULL: there is no [cluster NAME] section of this name. */
+const struct config_cluster *config_cluster_find(const struct config *config, const char *name);
+
 /* The first HAProxy target with the socket of this one, perhaps itself: they share a HAProxy. */
 size_t config_haproxy_first(const struct config *config, size_t target);
 
@@ -147,11 +151,9 @@ const char *config_layout_name(enum config_layout layout);         /* "segue", .
 void config_print_man(FILE *out);
 void config_print_sample(FILE *out);
 
-/* --- the place in segue.ini, for errors that are found only later --- */
-
 /* Puts "FILE line N: [SECTION]: " in front of an error that begins with "var.NAME: ", as those of
  * view_compile() do. Any other error stays as it is; then returns false. */
-bool config_place_var(const struct config *config, const struct config_target *target,
-                      struct err *err);
+bool config_locate_var(const struct config *config, const struct config_target *target,
+                       struct err *err);
 
 #endif

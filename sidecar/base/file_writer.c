@@ -47,14 +47,6 @@ static struct file_writer_job *next_to_do(const struct file_writer *file_writer)
 	return job;
 }
 
-static void tell_loop(const struct file_writer *file_writer)
-{
-	if (file_writer->fd >= 0)
-		(void)eventfd_write(file_writer->fd, 1); /* the counter is never full */
-	else
-		event_active(file_writer->woken, EV_READ, 0); /* no thread: this is the loop */
-}
-
 /* The caller holds the lock. It is released while the disk works. */
 static void do_job(struct file_writer *file_writer, struct file_writer_job *job)
 {
@@ -66,7 +58,10 @@ static void do_job(struct file_writer *file_writer, struct file_writer_job *job)
 	job->ok = ok;
 	job->done = true;
 	pthread_cond_broadcast(&file_writer->changed);
-	tell_loop(file_writer);
+	if (file_writer->fd >= 0)
+		(void)eventfd_write(file_writer->fd, 1); /* the counter is never full */
+	else
+		event_active(file_writer->woken, EV_READ, 0); /* no thread: this is the loop */
 }
 
 static void *thread_main(void *arg)
@@ -159,21 +154,16 @@ struct file_writer *file_writer_create(struct event_base *base)
 	return file_writer;
 }
 
-static void end_thread(struct file_writer *file_writer)
-{
-	pthread_mutex_lock(&file_writer->lock);
-	file_writer->ending = true;
-	pthread_cond_broadcast(&file_writer->changed);
-	pthread_mutex_unlock(&file_writer->lock);
-	pthread_join(file_writer->thread, NULL);
-}
-
 void file_writer_destroy(struct file_writer *file_writer)
 {
 	struct file_writer_job *job;
 
+	pthread_mutex_lock(&file_writer->lock);
+	file_writer->ending = true;
+	pthread_cond_broadcast(&file_writer->changed);
+	pthread_mutex_unlock(&file_writer->lock);
 	if (file_writer->running)
-		end_thread(file_writer);
+		pthread_join(file_writer->thread, NULL);
 	while ((job = take_done(file_writer)) != NULL)
 		job_free(job);
 	if (file_writer->woken != NULL)
@@ -184,21 +174,10 @@ void file_writer_destroy(struct file_writer *file_writer)
 	free(file_writer);
 }
 
-/* The caller holds the lock. */
-static void append(struct file_writer *file_writer, struct file_writer_job *job)
-{
-	struct file_writer_job **last = &file_writer->first;
-
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = job;
-	pthread_cond_broadcast(&file_writer->changed);
-}
-
 struct file_writer_job *file_writer_commit(struct file_writer *file_writer, const char *staged,
                                            const char *path, file_writer_cb *cb, void *arg)
 {
-	struct file_writer_job *job = xcalloc(1, sizeof(*job));
+	struct file_writer_job *job = xcalloc(1, sizeof(*job)), **last = &file_writer->first;
 
 	job->file_writer = file_writer;
 	job->staged = xstrdup(staged);
@@ -210,7 +189,10 @@ struct file_writer_job *file_writer_commit(struct file_writer *file_writer, cons
 	if (!file_writer->running && file_writer->fd >= 0)
 		start_thread(file_writer);
 	pthread_mutex_lock(&file_writer->lock);
-	append(file_writer, job);
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = job;
+	pthread_cond_broadcast(&file_writer->changed);
 	if (!file_writer->running)
 		do_job(file_writer, job);
 	pthread_mutex_unlock(&file_writer->lock);

@@ -35,36 +35,13 @@ void log_configure(enum log_level level, enum log_format format)
 	log_state.format = format;
 }
 
-static const char *level_name(enum log_level level)
-{
-	switch (level) {
-	case LOG_DEBUG:
-		return "debug";
-	case LOG_INFO:
-		return "info";
-	case LOG_WARNING:
-		return "warning";
-	case LOG_ERROR:
-		return "error";
-	}
-	return "?";
-}
-
-/* sd-daemon(3): the priority prefix of a line on stderr, which journald removes. */
-static int journal_priority(enum log_level level)
-{
-	switch (level) {
-	case LOG_DEBUG:
-		return 7;
-	case LOG_INFO:
-		return 6;
-	case LOG_WARNING:
-		return 4;
-	case LOG_ERROR:
-		return 3;
-	}
-	return 6;
-}
+static const struct {
+	const char *name;
+	int priority; /* sd-daemon(3): the prefix of a line on stderr, which journald removes */
+} levels[] = {[LOG_DEBUG] = {"debug", 7},
+              [LOG_INFO] = {"info", 6},
+              [LOG_WARNING] = {"warning", 4},
+              [LOG_ERROR] = {"error", 3}};
 
 static bool needs_quotes(const char *s)
 {
@@ -108,24 +85,11 @@ static void append_json_string(struct strbuf *line, const char *s)
 	strbuf_append_char(line, '"');
 }
 
-static void append_ms(struct strbuf *line, int64_t us)
-{
-	uint64_t size = us < 0 ? -(uint64_t)us : (uint64_t)us;
-
-	strbuf_printf(line, "%s%" PRIu64 ".%03" PRIu64, us < 0 ? "-" : "", size / 1000,
-	              size % 1000);
-}
-
-static void append_time(struct strbuf *line, int64_t us)
-{
-	char at[CLOCK_WALL_MAX];
-
-	clock_wall_at(us, at, sizeof(at));
-	strbuf_printf(line, log_state.format == LOG_JSON ? "\"%s\"" : "%s", at);
-}
-
 static void append_value(struct strbuf *line, const struct log_kv *kv)
 {
+	const int64_t number = kv->number;
+	char at[CLOCK_WALL_MAX];
+
 	switch (kv->type) {
 	case LOG_KV_STR:
 		if (log_state.format == LOG_JSON)
@@ -134,13 +98,15 @@ static void append_value(struct strbuf *line, const struct log_kv *kv)
 			append_text_value(line, kv);
 		return;
 	case LOG_KV_INT:
-		strbuf_printf(line, "%" PRId64, kv->number);
+		strbuf_printf(line, "%" PRId64, number);
 		return;
 	case LOG_KV_MS:
-		append_ms(line, kv->number);
+		strbuf_printf(line, "%s%" PRId64 ".%03" PRId64, number < 0 ? "-" : "",
+		              imaxabs(number / 1000), imaxabs(number % 1000));
 		return;
 	case LOG_KV_TIME:
-		append_time(line, kv->number);
+		clock_wall_at(number, at, sizeof(at));
+		strbuf_printf(line, log_state.format == LOG_JSON ? "\"%s\"" : "%s", at);
 		return;
 	}
 }
@@ -164,14 +130,14 @@ static void append_head(struct strbuf *line, enum log_level level, const char *e
 	clock_wall(now, sizeof(now));
 	switch (log_state.format) {
 	case LOG_TEXT:
-		strbuf_printf(line, "%s level=%s event=%s", now, level_name(level), event);
+		strbuf_printf(line, "%s level=%s event=%s", now, levels[level].name, event);
 		return;
 	case LOG_JSON:
 		strbuf_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"", now,
-		              level_name(level), event);
+		              levels[level].name, event);
 		return;
 	case LOG_JOURNAL:
-		strbuf_printf(line, "<%d>event=%s", journal_priority(level), event);
+		strbuf_printf(line, "<%d>event=%s", levels[level].priority, event);
 		return;
 	}
 }
@@ -187,13 +153,6 @@ static void append_line(enum log_level level, const char *event, const struct lo
 	strbuf_append_str(line, log_state.format == LOG_JSON ? "}\n" : "\n");
 }
 
-static bool has_room(void)
-{
-	if (log_state.pending.len > LOG_PENDING_MAX)
-		log_flush();
-	return log_state.pending.len <= LOG_PENDING_MAX;
-}
-
 void log_emit(enum log_level level, const char *event, const struct log_kv *pairs, size_t count)
 {
 	const struct log_kv dropped = KV_INT("lines", log_state.dropped);
@@ -202,7 +161,9 @@ void log_emit(enum log_level level, const char *event, const struct log_kv *pair
 	if (level < log_state.level)
 		return;
 	log_state.counts[level]++;
-	if (!has_room()) {
+	if (log_state.pending.len > LOG_PENDING_MAX)
+		log_flush();
+	if (log_state.pending.len > LOG_PENDING_MAX) {
 		log_state.dropped++;
 		return;
 	}

@@ -2,6 +2,7 @@
 #include "base/machine.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -35,14 +36,17 @@ bool machine_is_loopback(const char *address)
 	return IN6_IS_ADDR_LOOPBACK(&ip) || IN6_IS_ADDR_UNSPECIFIED(&ip);
 }
 
-/* A fast check: bind() fails for nearly every address of another machine. Success is no proof,
- * because with net.ipv4.ip_nonlocal_bind = 1 every address can be bound. */
-static bool can_bind(const struct in6_addr *ip)
+/* A fast check: bind() fails with EADDRNOTAVAIL for nearly every address of another machine. Other
+ * results prove nothing: with net.ipv4.ip_nonlocal_bind = 1 every address can be bound, and EINVAL
+ * stands for a link-local address (without its interface) and, with net.ipv6.bindv6only = 1, for
+ * an IPv4-mapped one. */
+static bool is_elsewhere(const struct in6_addr *ip)
 {
 	const struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_addr = *ip};
 	auto_close int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	return fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) == 0;
+	return fd >= 0 && bind(fd, (const struct sockaddr *)&at, sizeof(at)) != 0 &&
+	       errno == EADDRNOTAVAIL;
 }
 
 static bool is_interfaces(const struct sockaddr *of, const struct in6_addr *ip)
@@ -66,7 +70,7 @@ bool machine_has_address(const char *address)
 
 	if (machine_is_loopback(address))
 		return true;
-	if (!parse(address, &ip) || !can_bind(&ip) || getifaddrs(&all) != 0)
+	if (!parse(address, &ip) || is_elsewhere(&ip) || getifaddrs(&all) != 0)
 		return false;
 	for (const struct ifaddrs *at = all; at != NULL && !found; at = at->ifa_next)
 		found = is_interfaces(at->ifa_addr, &ip);

@@ -84,27 +84,23 @@ void strbuf_printf(struct strbuf *buf, const char *fmt, ...)
 	va_end(args);
 }
 
-static void append_escaped_byte(struct strbuf *buf, unsigned char c)
+void strbuf_append_escaped(struct strbuf *buf, const void *data, size_t len, size_t max)
 {
 	static const char short_names[] = "\n\r\t\"\\";
 	static const char short_forms[] = "nrt\"\\";
-	const char *found = c != '\0' ? strchr(short_names, c) : NULL;
-
-	if (found != NULL)
-		strbuf_printf(buf, "\\%c", short_forms[found - short_names]);
-	else if (c >= 0x20 && c < 0x7f)
-		strbuf_append_char(buf, (char)c);
-	else
-		strbuf_printf(buf, "\\x%02x", c);
-}
-
-void strbuf_append_escaped(struct strbuf *buf, const void *data, size_t len, size_t max)
-{
 	const unsigned char *bytes = data;
 	size_t shown = len < max ? len : max;
 
-	for (size_t i = 0; i < shown; i++)
-		append_escaped_byte(buf, bytes[i]);
+	for (size_t i = 0; i < shown; i++) {
+		const char *found = bytes[i] != '\0' ? strchr(short_names, bytes[i]) : NULL;
+
+		if (found != NULL)
+			strbuf_printf(buf, "\\%c", short_forms[found - short_names]);
+		else if (bytes[i] >= 0x20 && bytes[i] < 0x7f)
+			strbuf_append_char(buf, (char)bytes[i]);
+		else
+			strbuf_printf(buf, "\\x%02x", bytes[i]);
+	}
 	if (shown < len)
 		strbuf_printf(buf, "...(%zu bytes)", len);
 }

@@ -15,7 +15,7 @@
 
 #define LIBSYSTEMD_FILE "libsystemd.so.0"
 
-struct notify {
+struct systemd {
 	void *library;
 	__typeof__(&sd_notify) send;
 	__typeof__(&sd_watchdog_enabled) watchdog_enabled;
@@ -29,39 +29,40 @@ static bool find_function(void *library, const char *name, void *function)
 	return found != NULL;
 }
 
-struct notify *systemd_open(void)
+struct systemd *systemd_open(void)
 {
-	struct notify *notify;
+	struct systemd *systemd;
 
 	if (getenv("NOTIFY_SOCKET") == NULL)
 		return NULL;
-	notify = xcalloc(1, sizeof(*notify));
-	notify->library = dlopen(LIBSYSTEMD_FILE, RTLD_LAZY | RTLD_LOCAL);
-	if (notify->library != NULL && find_function(notify->library, "sd_notify", &notify->send) &&
-	    find_function(notify->library, "sd_watchdog_enabled", &notify->watchdog_enabled))
-		return notify;
+	systemd = xcalloc(1, sizeof(*systemd));
+	systemd->library = dlopen(LIBSYSTEMD_FILE, RTLD_LAZY | RTLD_LOCAL);
+	if (systemd->library != NULL &&
+	    find_function(systemd->library, "sd_notify", &systemd->send) &&
+	    find_function(systemd->library, "sd_watchdog_enabled", &systemd->watchdog_enabled))
+		return systemd;
 	log_warning("systemd_not_told", KV_STR("problem", dlerror()),
 	            KV_STR("action", "install libsystemd0, or use Type=exec without WatchdogSec="));
-	systemd_close(notify);
+	systemd_close(systemd);
 	return NULL;
 }
 
-void systemd_close(struct notify *notify)
+void systemd_close(struct systemd *systemd)
 {
-	if (notify == NULL)
+	if (systemd == NULL)
 		return;
-	if (notify->library != NULL)
-		dlclose(notify->library);
-	free(notify);
+	if (systemd->library != NULL)
+		dlclose(systemd->library);
+	free(systemd);
 }
 
-void systemd_send(const struct notify *notify, const char *state)
+void systemd_send(const struct systemd *systemd, const char *state)
 {
-	if (notify != NULL)
-		notify->send(0, state);
+	if (systemd != NULL)
+		systemd->send(0, state);
 }
 
-void systemd_reloading(const struct notify *notify)
+void systemd_reloading(const struct systemd *systemd)
 {
 	struct timespec now;
 	char state[64];
@@ -69,14 +70,14 @@ void systemd_reloading(const struct notify *notify)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
 	         (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-	systemd_send(notify, state);
+	systemd_send(systemd, state);
 }
 
-uint64_t systemd_watchdog_us(const struct notify *notify)
+uint64_t systemd_watchdog_us(const struct systemd *systemd)
 {
 	uint64_t interval_us = 0;
 
-	if (notify == NULL || notify->watchdog_enabled(0, &interval_us) <= 0)
+	if (systemd == NULL || systemd->watchdog_enabled(0, &interval_us) <= 0)
 		return 0;
 	return interval_us;
 }

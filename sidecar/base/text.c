@@ -46,13 +46,6 @@ size_t utf8_cut(const char *text, size_t max)
 
 #define NAME_LEN_MAX 64 /* bytes of the second name; the rest is ignored */
 
-static size_t smallest(size_t a, size_t b, size_t c)
-{
-	size_t least = a < b ? a : b;
-
-	return least < c ? least : c;
-}
-
 size_t letters_apart(const char *a, const char *b)
 {
 	size_t row[NAME_LEN_MAX + 1], len = strnlen(b, NAME_LEN_MAX);
@@ -64,9 +57,10 @@ size_t letters_apart(const char *a, const char *b)
 
 		row[0] = i + 1;
 		for (size_t j = 1; j <= len; j++) {
-			size_t above = row[j];
+			size_t above = row[j], least = before + (a[i] != b[j - 1]);
 
-			row[j] = smallest(above + 1, row[j - 1] + 1, before + (a[i] != b[j - 1]));
+			least = above + 1 < least ? above + 1 : least;
+			row[j] = row[j - 1] + 1 < least ? row[j - 1] + 1 : least;
 			before = above;
 		}
 	}

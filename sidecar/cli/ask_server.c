@@ -1,6 +1,8 @@
 /* Asks all servers at the same time, each over its own connection. */
 #include "cli_internal.h"
 
+#include <event2/event.h>
+#include <inttypes.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +22,8 @@
 struct asked {
 	struct ask_server *asking;
 	struct conninfo_target target;
-	struct node *peer;
-	bool told;
+	struct node *node;
+	bool answered; /* or failed */
 };
 
 struct ask_server {
@@ -32,8 +34,6 @@ struct ask_server {
 	struct config_publisher publisher; /* how to ask: as a [publisher], or verify_conninfo */
 	struct libpq pq;
 	struct node_query node_query;
-	ask_server_cb *cb;
-	void *arg;
 	struct asked servers[SERVERS_MAX];
 	size_t count;
 };
@@ -53,8 +53,7 @@ static void choose_questions(struct ask_server *asking, const struct config *con
 
 struct ask_server *ask_server_create(struct event_base *base, struct resolver *resolver,
                                      const struct config *config,
-                                     const struct config_cluster *cluster, ask_server_cb *cb,
-                                     void *arg, struct err *err)
+                                     const struct config_cluster *cluster, struct err *err)
 {
 	struct ask_server *asking = xcalloc(1, sizeof(*asking));
 
@@ -62,8 +61,6 @@ struct ask_server *ask_server_create(struct event_base *base, struct resolver *r
 	asking->resolver = resolver;
 	asking->config = config;
 	asking->cluster = cluster;
-	asking->cb = cb;
-	asking->arg = arg;
 	if (!libpq_load(&asking->pq, err)) {
 		free(asking);
 		return NULL;
@@ -77,25 +74,25 @@ void ask_server_destroy(struct ask_server *asking)
 	if (asking == NULL)
 		return;
 	for (size_t i = 0; i < asking->count; i++) {
-		node_destroy(asking->servers[i].peer);
+		node_destroy(asking->servers[i].node);
 		conninfo_target_fini(&asking->servers[i].target);
 	}
 	node_query_fini(&asking->node_query);
 	free(asking);
 }
 
-static void on_peer(enum node_event event, void *arg)
+static void on_node(enum node_event event, void *arg)
 {
 	struct asked *asked = arg;
-	struct ask_server *asking = asked->asking;
+	const struct ask_server *asking = asked->asking;
 
-	if (event != NODE_TOLD || asked->told)
+	if (event != NODE_TOLD || asked->answered)
 		return;
-	asked->told = true;
+	asked->answered = true;
 	for (size_t i = 0; i < asking->count; i++)
-		if (!asking->servers[i].told)
+		if (!asking->servers[i].answered)
 			return;
-	asking->cb(asking->arg);
+	event_base_loopbreak(asking->base);
 }
 
 /* Finds this server's connection string in `nodes`, because it may have settings of its own. */
@@ -129,7 +126,7 @@ bool ask_server_add(struct ask_server *asking, const struct member *member, stru
 	                                     .resolver = asking->resolver,
 	                                     .node_query = &asking->node_query,
 	                                     .timeout_ms = asking->cluster->verify_timeout_ms,
-	                                     .cb = on_peer,
+	                                     .cb = on_node,
 	                                     .arg = asked};
 
 	*asked = (struct asked){.asking = asking};
@@ -138,33 +135,24 @@ bool ask_server_add(struct ask_server *asking, const struct member *member, stru
 	                           &asked->target, err))
 		return false;
 	snprintf(asked->target.member.name, sizeof(asked->target.member.name), "%s", member->name);
-	asked->peer = node_create(&options, &asked->target);
+	asked->node = node_create(&options, &asked->target);
 	asking->count++;
 	return true;
 }
 
-void ask_server_begin(struct ask_server *asking)
+void ask_server_run(struct ask_server *asking)
 {
 	for (size_t i = 0; i < asking->count; i++)
-		node_ask(asking->servers[i].peer);
+		node_ask(asking->servers[i].node);
+	event_base_dispatch(asking->base);
 }
 
-size_t ask_server_count(const struct ask_server *asking)
+const struct server_fact *ask_server_fact(const struct ask_server *asking)
 {
-	return asking->count;
+	return &node_answer(asking->servers[0].node)->fact;
 }
 
-const struct member *ask_server_member(const struct ask_server *asking, size_t i)
-{
-	return &asking->servers[i].target.member;
-}
-
-const struct node_query_answer *ask_server_answer(const struct ask_server *asking, size_t i)
-{
-	return node_answer(asking->servers[i].peer);
-}
-
-void ask_server_append_place(const struct member *member, struct strbuf *out)
+void ask_server_append_name(const struct member *member, struct strbuf *out)
 {
 	char endpoint[ENDPOINT_MAX];
 
@@ -236,25 +224,36 @@ void ask_server_object_answer(const struct member *member, const struct node_que
 	else if (fact->in_recovery)
 		strbuf_append_str(&problem, "is a standby: promote it first");
 	else if (answer->refused[0] != '\0')
-		strbuf_printf(&problem, "takes no row: %s", answer->refused);
+		strbuf_printf(&problem, "accepts no test row: %s", answer->refused);
 	if (problem.len == 0)
 		return;
-	ask_server_append_place(member, out);
+	ask_server_append_name(member, out);
 	strbuf_printf(out, " %s", problem.data);
 }
 
-void ask_server_object(const struct ask_server *asking, size_t i, const char *system_identifier,
+void ask_server_object(const struct ask_server *asking, const char *system_identifier,
                        struct strbuf *out)
 {
-	const struct member *member = ask_server_member(asking, i);
-	const struct config_target *own = find_own(asking, member);
+	const struct member *first = &asking->servers[0].target.member;
+	const struct config_target *own = find_own(asking, first);
 
 	if (own == NULL) {
-		ask_server_object_answer(member, ask_server_answer(asking, i), system_identifier,
-		                         out);
-		return;
+		ask_server_object_answer(first, node_answer(asking->servers[0].node),
+		                         system_identifier, out);
+	} else {
+		ask_server_append_name(first, out);
+		strbuf_printf(
+		    out, " is an address where haproxy/%s itself listens: no sidecar can use it",
+		    own->name);
 	}
-	ask_server_append_place(member, out);
-	strbuf_printf(out, " is where [haproxy %s] listens itself: no sidecar follows it",
-	              own->name);
+	for (size_t i = 1; i < asking->count; i++) {
+		const struct server_fact *fact = &node_answer(asking->servers[i].node)->fact;
+
+		if (!server_takes_writes(fact))
+			continue;
+		strbuf_append_str(out, out->len > 0 ? "; " : "");
+		ask_server_append_name(&asking->servers[i].target.member, out);
+		strbuf_printf(out, " also takes writes, on timeline %" PRId64 ": stop it first",
+		              fact->timeline);
+	}
 }

@@ -28,14 +28,12 @@ static const char usage[] =
     "usage: segue check [-c FILE] [--user USER]\n"
     "\n"
     "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
-    "      --user USER    look with the access of USER, as root; where this is not given, root looks\n"
-    "                     at " CONFIG_DEFAULT_FILE " as the user of the installed unit\n"
+    "      --user USER    check with the access rights of USER (only as root); by default root checks\n"
+    "                     " CONFIG_DEFAULT_FILE " as the user of the installed unit\n"
     "\n"
-    "Tries everything that segue run would need, changes nothing, and says in a line for each thing\n"
-    "what was found and what to do. Exit code: 0 it would work, warnings or not, 1 something would\n"
-    "keep segue from its work (FAIL), 2 usage or configuration.\n";
-
-static void check_marks(struct check *check);
+    "Checks everything that segue run needs, changes nothing, and prints for each check a line with\n"
+    "the result and what to do. Exit code: 0 segue run would work, perhaps with warnings, 1 it would\n"
+    "not (FAIL), 2 usage or configuration.\n";
 
 void check_note(struct check *check, enum check_grade grade, const char *what, const char *fix,
                 const char *detail, ...)
@@ -87,13 +85,13 @@ char *check_socket_fix(const char *path, const char *missing)
 	char *shut = haproxy_socket_shut(path);
 
 	if (*path != '/')
-		return xstrdup("is anybody listening there?");
+		return xstrdup("does a process listen there?");
 	if (shut != NULL)
 		return shut;
 	return xstrdup(access(path, F_OK) != 0
 	                   ? missing
-	                   : "nobody listens there: is it running (systemctl status), or is this "
-	                     "socket left over?");
+	                   : "no process listens there: is it running (systemctl status), or is "
+	                     "this socket left over?");
 }
 
 void check_folder(struct check *check, const char *what, const char *folder)
@@ -104,12 +102,12 @@ void check_folder(struct check *check, const char *what, const char *folder)
 	if (check_is_shut(check, folder)) {
 		check_denied(check, CHECK_FAIL, what, "write to", folder);
 	} else if (stat(folder, &st) == 0 && !S_ISDIR(st.st_mode)) {
-		check_note(check, CHECK_FAIL, what, "name a folder", "%s is no folder", folder);
+		check_note(check, CHECK_FAIL, what, "name a folder", "%s is not a folder", folder);
 	} else if (!file_can_create(folder)) {
 		const int error = errno;
 
 		fix = install_folder_cure(folder, error);
-		check_note(check, CHECK_FAIL, what, fix, "%s: no file can be made there: %s",
+		check_note(check, CHECK_FAIL, what, fix, "%s: cannot create a file there: %s",
 		           folder, strerror(error));
 	} else if (check->unit != NULL && !unit_leaves_writable(check->unit, folder)) {
 		fix = xasprintf("ReadWritePaths=%s under [Service]: systemctl edit %s", folder,
@@ -120,6 +118,16 @@ void check_folder(struct check *check, const char *what, const char *folder)
 	} else {
 		check_note(check, CHECK_OK, what, NULL, "%s is writable", folder);
 	}
+}
+
+static void note_mark(unsigned line, const char *key, const char *what, void *arg)
+{
+	struct check *check = arg;
+
+	check_note(check, CHECK_FAIL, "config", what,
+	           "%s line %u: %s is still empty, as it was "
+	           "shipped: fill in",
+	           check->config->file, line, key);
 }
 
 static void note_config(struct check *check)
@@ -133,32 +141,16 @@ static void note_config(struct check *check)
 	if (access(config->file, R_OK) != 0)
 		check_note(check, CHECK_FAIL, "config",
 		           "segue run would not start: give it read access",
-		           "%s cannot be read, looked at as %s", config->file, check->as);
+		           "%s cannot be read; checked as %s", config->file, check->as);
 	else
 		check_note(check, CHECK_OK, "config", NULL,
-		           "%s: clusters %zu, targets %zu; looked at as %s", config->file,
+		           "%s: clusters %zu, targets %zu; checked as %s", config->file,
 		           config->cluster_count, config->target_count, check->as);
-	check_marks(check);
+	(void)fill_in_find(config->text.data, note_mark, check);
 	if (check->unit != NULL)
 		check_note_all(check, CHECK_WARN, check->unit->name,
 		               "put it under [Service], then systemctl daemon-reload", "",
 		               &check->unit->ignored);
-}
-
-static void note_mark(unsigned line, const char *key, const char *what, void *arg)
-{
-	struct check *check = arg;
-
-	check_note(check, CHECK_FAIL, "config", what,
-	           "%s line %u: %s is still empty, as it was "
-	           "shipped: fill in",
-	           check->config->file, line, key);
-}
-
-/* Notes the values that are marked FILL IN and are still empty. */
-static void check_marks(struct check *check)
-{
-	(void)fill_in_find(check->config->text.data, note_mark, check);
 }
 
 /* Not needed without targets, because a publisher keeps nothing on disk. If the folder is in the
@@ -172,7 +164,7 @@ static void check_state_dir(struct check *check)
 	if (check->unit != NULL && unit_makes_state(check->unit, folder) &&
 	    access(folder, W_OK) != 0)
 		check_note(check, CHECK_OK, "state_dir", NULL,
-		           "%s: %s.service makes it, for its user, when it starts", folder,
+		           "%s: %s.service creates it for its user when it starts", folder,
 		           check->unit->name);
 	else
 		check_folder(check, "state_dir", folder);
@@ -193,7 +185,7 @@ void check_listen(struct check *check)
 		return;
 	fix = install_folder_cure(folder, errno);
 	check_note(check, CHECK_WARN, "listen", fix,
-	           "%s cannot be made: segue runs without /readyz, segue status and segue pin",
+	           "%s cannot be created: segue runs without /readyz, segue status and segue pin",
 	           path);
 }
 
@@ -237,26 +229,23 @@ static int run_checks(struct check *check)
 	free(check->topologies);
 	free(check->texts);
 	free(check->what);
-	if (fflush(stdout) != 0)
-		return CMD_FAILED;
-	return check->failed > 0 ? CMD_FAILED : CMD_OK;
+	return fflush(stdout) == 0 && check->failed == 0 ? CMD_OK : CMD_FAILED;
 }
 
 static int check_as(const struct config *config, const char *user)
 {
 	struct check check = {.config = config};
 	struct unit unit = {0};
-	auto_free char *as = NULL;
 	struct err err;
+	auto_free char *as = check_become(&check, user, &unit, &err);
 	int code = CMD_USAGE;
 
-	as = check_become(&check, user, &unit, &err);
 	check.as = as;
-	check.base = as != NULL ? event_base_new() : NULL;
+	check.base = event_base_new();
 	if (as == NULL)
 		fprintf(stderr, "segue check: %s\n", err.message);
 	else if (check.base == NULL)
-		fputs("segue check: no event loop on this system\n", stderr);
+		fputs("segue check: cannot create an event loop\n", stderr);
 	else
 		code = run_checks(&check);
 	if (check.base != NULL)
@@ -278,12 +267,11 @@ static void explain(const char *file, const char *errors)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	auto_free char *user = check_user();
-	char *name = xstrdup(file);
 	struct err ignored;
 	bool missing = false;
 
 	if (file_read(file, FILE_MAX, &text, &missing, &ignored))
-		(void)fill_in_find(text.data, print_mark, name);
+		(void)fill_in_find(text.data, print_mark, (void *)file);
 	else if (access(file, R_OK) != 0 && errno == EACCES)
 		fprintf(stderr,
 		        "segue check: cannot read %s as %s: run segue check as root or segue's "
@@ -293,7 +281,6 @@ static void explain(const char *file, const char *errors)
 	if (missing)
 		fputs("segue check: `segue init haproxy` or `segue init pgbouncer` writes one\n",
 		      stderr);
-	free(name);
 }
 
 int cmd_check(int argc, char **argv)

@@ -1,10 +1,6 @@
 /* segue fleet: prints once what every sidecar of a cluster reports about itself. */
-#include <event2/event.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include "base/log.h"
 #include "cli/cli.h"
 #include "cli_internal.h"
 
@@ -15,32 +11,18 @@ static const char usage[] =
     "\n"
     "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE "), for [zookeeper] and\n"
     "                     [cluster CLUSTER]\n"
-    "      --json         as a document, see segue(1)\n"
+    "      --json         print a JSON document, see segue(1)\n"
     "\n"
-    "Shows every sidecar with fleet = yes that lives, and marks those that lead elsewhere than\n"
-    "the store says, or are behind it. Exit code: 0 all are on the primary, 1 somebody is not,\n"
-    "or cannot be read, or there is nobody, 2 usage or configuration.\n";
-
-struct look {
-	struct fleet_reader *fleet_reader;
-};
-
-static void on_changed(void *arg)
-{
-	const struct look *look = arg;
-
-	if (fleet_reader_known(look->fleet_reader))
-		event_base_loopbreak(fleet_reader_base(look->fleet_reader));
-}
+    "Shows every live sidecar with fleet = yes, and marks those that are on another primary or on\n"
+    "an older value than ZooKeeper has. Exit code: 0 all are on the primary, 1 one is not, or\n"
+    "cannot be read, or there is none, 2 usage or configuration.\n";
 
 static void print(const struct fleet_view *view, bool as_json)
 {
-	const char *no_color = getenv("NO_COLOR");
-	bool colour = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0');
 	json_t *document;
 
 	if (!as_json) {
-		fleet_table_print(view, colour, stdout);
+		fleet_table_print(view, cmd_colour(), stdout);
 		return;
 	}
 	document = fleet_view_json(view);
@@ -49,24 +31,21 @@ static void print(const struct fleet_view *view, bool as_json)
 	json_decref(document);
 }
 
-static int show(struct look *look, bool as_json)
+static int show(struct fleet_reader *fleet_reader, bool as_json)
 {
-	const struct timeval limit = {.tv_sec = ANSWER_MAX_S};
 	const struct fleet_view *view;
 
-	event_base_loopexit(fleet_reader_base(look->fleet_reader), &limit);
-	event_base_dispatch(fleet_reader_base(look->fleet_reader));
-	if (!fleet_reader_known(look->fleet_reader)) {
-		fprintf(stderr, "segue fleet: no answer from the store in %d s: %s\n", ANSWER_MAX_S,
-		        fleet_reader_problem(look->fleet_reader));
+	if (!fleet_reader_wait(fleet_reader, ANSWER_MAX_S * 1000, NULL, NULL)) {
+		fprintf(stderr, "segue fleet: no answer from ZooKeeper in %d s: %s\n", ANSWER_MAX_S,
+		        fleet_reader_problem(fleet_reader));
 		return CMD_FAILED;
 	}
-	view = fleet_reader_view(look->fleet_reader);
+	view = fleet_reader_view(fleet_reader);
 	print(view, as_json);
 	if (view->count == 0)
 		fprintf(stderr,
-		        "segue fleet: no sidecar keeps a znode: fleet = yes in [cluster %s] of "
-		        "theirs makes them\n",
+		        "segue fleet: no sidecar has a znode: set fleet = yes in [cluster %s] of "
+		        "each sidecar\n",
 		        view->cluster);
 	return fflush(stdout) == 0 && fleet_is_well(view) ? CMD_OK : CMD_FAILED;
 }
@@ -80,20 +59,15 @@ int cmd_fleet(int argc, char **argv)
 	    .words_min = 1,
 	    .words_max = 1,
 	    .options = {CMD_CONFIG(args), {.name = "json", .flag = &as_json}}};
-	struct look look = {.fleet_reader = NULL};
-	struct err err;
+	struct fleet_reader *fleet_reader;
 	int code;
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
-	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
-	look.fleet_reader =
-	    fleet_reader_open(args.config_file, args.words[0], on_changed, &look, &err);
-	if (look.fleet_reader == NULL) {
-		fprintf(stderr, "segue fleet: %s\n", err.message);
+	fleet_reader = fleet_reader_open("fleet", args.config_file, args.words[0]);
+	if (fleet_reader == NULL)
 		return CMD_USAGE;
-	}
-	code = show(&look, as_json);
-	fleet_reader_close(look.fleet_reader);
+	code = show(fleet_reader, as_json);
+	fleet_reader_close(fleet_reader);
 	return code;
 }

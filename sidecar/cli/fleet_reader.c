@@ -4,16 +4,23 @@
 
 #include <event2/event.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/timer.h"
+#include "cli/cli.h"
 #include "topology/layout.h"
 #include "watch/watcher.h"
 #include "zookeeper/children.h"
 #include "zookeeper/store.h"
 
 #define SHOWN_MAX 100 /* bytes of an invalid value that are printed */
+
+struct part {
+	struct fleet_note note;
+	struct strbuf problem;
+};
 
 struct fleet_reader {
 	struct config *config;
@@ -22,46 +29,16 @@ struct fleet_reader {
 	struct store *store;
 	struct watcher *watcher;
 	struct zk_children *children;
-	struct timer *changed; /* calls back the caller */
+	struct timer *changed; /* calls on_changed(): once if many znodes change at once */
+	bool (*is_done)(const struct fleet_view *view, void *arg); /* see fleet_reader_wait() */
+	void *arg;
+	bool done;
 	struct fleet_view view;
 	struct fleet_entry *entries;
-	struct fleet_note *notes; /* one per entry */
-	struct strbuf *problems;  /* one per entry */
+	struct part *parts; /* one per entry */
 };
 
-static bool find_cluster(struct fleet_reader *fleet_reader, const char *name, struct err *err)
-{
-	auto_strbuf struct strbuf known = STRBUF_INIT;
-
-	for (size_t i = 0; i < fleet_reader->config->cluster_count; i++) {
-		const struct config_cluster *cluster = &fleet_reader->config->clusters[i];
-
-		strbuf_printf(&known, "%s%s", i == 0 ? "" : ", ", cluster->name);
-		if (strcmp(cluster->name, name) != 0)
-			continue;
-		fleet_reader->cluster = *cluster;
-		fleet_reader->cluster.presence = false;
-		return true;
-	}
-	return err_set(err, "%s: found no [cluster %s]: there is: %s", fleet_reader->config->file,
-	               name, known.len > 0 ? known.data : "none");
-}
-
-static bool load(struct fleet_reader *fleet_reader, const char *file, const char *cluster,
-                 struct err *err)
-{
-	auto_strbuf struct strbuf errors = STRBUF_INIT;
-
-	fleet_reader->config = config_load(file, &errors);
-	if (fleet_reader->config != NULL)
-		return find_cluster(fleet_reader, cluster, err);
-	while (errors.len > 0 && errors.data[errors.len - 1] == '\n')
-		errors.data[--errors.len] = '\0';
-	return err_set(err, "%s", errors.data);
-}
-
-/* Many znodes may change at once: all these changes lead to one call of `changed`. */
-static void on_changed(void *arg)
+static void on_watch(void *arg)
 {
 	const struct fleet_reader *fleet_reader = arg;
 
@@ -72,51 +49,93 @@ static void on_copy(const struct zk_copy *copy, const struct zk_node_fact *fact,
 {
 	(void)copy;
 	(void)fact;
-	on_changed(arg);
+	on_watch(arg);
 }
 
-static bool connect_store(struct fleet_reader *fleet_reader, struct err *err)
+static bool is_known(const struct fleet_reader *fleet_reader)
 {
-	auto_free char *parent = layout_fleet_path(&fleet_reader->cluster);
-	struct store *store = store_prepare(fleet_reader->base, fleet_reader->config, NULL, err);
+	const struct watch_fact *fact = watcher_fact(fleet_reader->watcher);
 
+	return fact->state != WATCH_WAITING && fact->state != WATCH_UNREACHABLE &&
+	       (fact->state != WATCH_RESOLVING || fact->problem != NULL) &&
+	       zk_children_known(fleet_reader->children);
+}
+
+/* An incomplete view does not count, because a sidecar may be missing from it. */
+static void on_changed(void *arg)
+{
+	struct fleet_reader *fleet_reader = arg;
+
+	fleet_reader->done =
+	    is_known(fleet_reader) &&
+	    (fleet_reader->is_done == NULL ||
+	     fleet_reader->is_done(fleet_reader_view(fleet_reader), fleet_reader->arg));
+	if (fleet_reader->done)
+		event_base_loopbreak(fleet_reader->base);
+}
+
+static bool connect_store(struct fleet_reader *fleet_reader, const char *name, struct err *err)
+{
+	const struct config_cluster *cluster = cmd_cluster(fleet_reader->config, name, err);
+	auto_free char *parent = cluster != NULL ? layout_fleet_path(cluster) : NULL;
+	struct store *store;
+
+	if (cluster == NULL)
+		return false;
+	fleet_reader->base = event_base_new();
+	if (fleet_reader->base == NULL)
+		return err_set(err, "cannot create an event loop");
+	fleet_reader->changed = timer_new(fleet_reader->base, on_changed, fleet_reader);
+	fleet_reader->cluster = *cluster;
+	fleet_reader->cluster.presence = false;
+	store = store_prepare(fleet_reader->base, fleet_reader->config, NULL, err);
 	fleet_reader->store = store;
 	if (store == NULL || !store_open(store, err))
 		return false;
 	fleet_reader->watcher = watcher_create(store->zk, store->resolver, &fleet_reader->cluster,
-	                                       on_changed, fleet_reader);
+	                                       on_watch, fleet_reader);
 	fleet_reader->children = zk_children_create(store->zk, parent, LAYOUT_VALUE_MAX, SIZE_MAX,
 	                                            on_copy, fleet_reader);
 	return true;
 }
 
-struct fleet_reader *fleet_reader_open(const char *config_file, const char *cluster,
-                                       void (*changed)(void *arg), void *arg, struct err *err)
+struct fleet_reader *fleet_reader_open(const char *verb, const char *config_file,
+                                       const char *cluster)
 {
 	struct fleet_reader *fleet_reader = xcalloc(1, sizeof(*fleet_reader));
+	struct err err;
 
-	fleet_reader->base = event_base_new();
-	if (fleet_reader->base == NULL) {
-		err_set(err, "cannot create an event loop");
-	} else {
-		fleet_reader->changed = timer_new(fleet_reader->base, changed, arg);
-		if (load(fleet_reader, config_file, cluster, err) &&
-		    connect_store(fleet_reader, err))
+	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
+	fleet_reader->config = cmd_load(config_file);
+	if (fleet_reader->config != NULL) {
+		if (connect_store(fleet_reader, cluster, &err))
 			return fleet_reader;
+		fprintf(stderr, "segue %s: %s\n", verb, err.message);
 	}
 	fleet_reader_close(fleet_reader);
 	return NULL;
 }
 
+bool fleet_reader_wait(struct fleet_reader *fleet_reader, int64_t ms,
+                       bool (*is_done)(const struct fleet_view *view, void *arg), void *arg)
+{
+	const struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	fleet_reader->is_done = is_done;
+	fleet_reader->arg = arg;
+	event_base_loopexit(fleet_reader->base, &limit);
+	event_base_dispatch(fleet_reader->base);
+	return fleet_reader->done;
+}
+
 static void forget_view(struct fleet_reader *fleet_reader)
 {
 	for (size_t i = 0; i < fleet_reader->view.count; i++) {
-		fleet_note_fini(&fleet_reader->notes[i]);
-		strbuf_fini(&fleet_reader->problems[i]);
+		fleet_note_fini(&fleet_reader->parts[i].note);
+		strbuf_fini(&fleet_reader->parts[i].problem);
 	}
 	free(fleet_reader->entries);
-	free(fleet_reader->notes);
-	free(fleet_reader->problems);
+	free(fleet_reader->parts);
 	fleet_reader->view.count = 0;
 }
 
@@ -136,49 +155,13 @@ void fleet_reader_close(struct fleet_reader *fleet_reader)
 	libevent_global_shutdown();
 }
 
-struct event_base *fleet_reader_base(const struct fleet_reader *fleet_reader)
-{
-	return fleet_reader->base;
-}
-
-/* -- what is known -- */
-
-static bool store_known(const struct watch_fact *fact)
-{
-	switch (fact->state) {
-	case WATCH_WAITING:
-	case WATCH_UNREACHABLE:
-		return false;
-	case WATCH_RESOLVING:
-		return fact->problem != NULL;
-	case WATCH_ABSENT:
-	case WATCH_INVALID:
-	case WATCH_VALUE:
-		break;
-	}
-	return true;
-}
-
-bool fleet_reader_known(const struct fleet_reader *fleet_reader)
-{
-	return store_known(watcher_fact(fleet_reader->watcher)) &&
-	       zk_children_known(fleet_reader->children);
-}
-
-int64_t fleet_reader_zxid(const struct fleet_reader *fleet_reader)
-{
-	const struct watch_fact *fact = watcher_fact(fleet_reader->watcher);
-
-	return store_known(fact) && fact->state != WATCH_ABSENT ? fact->mzxid : 0;
-}
-
 const char *fleet_reader_problem(const struct fleet_reader *fleet_reader)
 {
 	const struct strbuf *refusal = &zk_children_parent(fleet_reader->children)->problem;
 
 	if (!zk_connected(fleet_reader->store->zk))
 		return zk_describe(fleet_reader->store->zk);
-	return refusal->len > 0 ? refusal->data : "it has not answered everything yet";
+	return refusal->len > 0 ? refusal->data : "it has not answered all requests yet";
 }
 
 /* -- the view -- */
@@ -189,6 +172,7 @@ static void fill_store(struct fleet_reader *fleet_reader)
 	const struct topology *topology = fact->topology;
 	struct fleet_view *view = &fleet_reader->view;
 
+	view->zxid = fact->state != WATCH_ABSENT ? fact->mzxid : 0;
 	view->primary[0] = '\0';
 	view->store_problem = fact->problem;
 	if (fact->state == WATCH_ABSENT)
@@ -231,17 +215,19 @@ static bool fill_note(const struct zk_copy *member, struct fleet_note *note, str
 static void fill_entry(struct fleet_reader *fleet_reader, const struct zk_copy *member)
 {
 	size_t i = fleet_reader->view.count++;
+	struct fleet_note *note = &fleet_reader->parts[i].note;
+	struct strbuf *problem = &fleet_reader->parts[i].problem;
 	bool ok;
 
-	strbuf_init(&fleet_reader->problems[i]);
-	ok = fill_note(member, &fleet_reader->notes[i], &fleet_reader->problems[i]);
+	strbuf_init(problem);
+	ok = fill_note(member, note, problem);
 	fleet_reader->entries[i] =
 	    (struct fleet_entry){.name = member->name,
 	                         .path = member->path,
 	                         .mzxid = member->mzxid,
 	                         .alive = member->owner != 0 || member->state == ZK_NODE_DENIED,
-	                         .note = ok ? &fleet_reader->notes[i] : NULL,
-	                         .problem = ok ? NULL : fleet_reader->problems[i].data};
+	                         .note = ok ? note : NULL,
+	                         .problem = ok ? NULL : problem->data};
 }
 
 const struct fleet_view *fleet_reader_view(struct fleet_reader *fleet_reader)
@@ -249,12 +235,12 @@ const struct fleet_view *fleet_reader_view(struct fleet_reader *fleet_reader)
 	size_t count;
 	const struct zk_copy *const *members = zk_children_list(fleet_reader->children, &count);
 
+	if (!is_known(fleet_reader))
+		return NULL;
 	forget_view(fleet_reader);
 	fleet_reader->entries = xcalloc(count + 1, sizeof(*fleet_reader->entries));
-	fleet_reader->notes = xcalloc(count + 1, sizeof(*fleet_reader->notes));
-	fleet_reader->problems = xcalloc(count + 1, sizeof(*fleet_reader->problems));
+	fleet_reader->parts = xcalloc(count + 1, sizeof(*fleet_reader->parts));
 	fleet_reader->view.cluster = fleet_reader->cluster.name;
-	fleet_reader->view.zxid = fleet_reader_zxid(fleet_reader);
 	fleet_reader->view.now = time(NULL);
 	fill_store(fleet_reader);
 	for (size_t i = 0; i < count; i++)

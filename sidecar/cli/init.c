@@ -19,20 +19,21 @@ static const char usage[] =
     "\n"
     "      --proxy-config FILE  the proxy's own configuration: /etc/haproxy/haproxy.cfg, or\n"
     "                           /etc/pgbouncer/pgbouncer.ini\n"
-    "      --defaults FILE      what haproxy.service is started with: " DEBIAN_DEFAULTS "\n"
-    "      --dir DIR            where segue.ini and templates/ are to be: /etc/segue\n"
-    "      --cluster CLUSTER    the name of the [cluster] section: " CLUSTER ", or the one that a\n"
-    "                           segue.ini has already\n"
+    "      --defaults FILE      the settings that haproxy.service is started with: " DEBIAN_DEFAULTS
+    "\n"
+    "      --dir DIR            the folder for segue.ini and templates/: /etc/segue\n"
+    "      --cluster CLUSTER    the name of the [cluster] section: " CLUSTER ", or the one in an\n"
+    "                           existing segue.ini\n"
     "      --zookeeper HOSTS    host:port, comma separated; not given: to be filled in\n"
     "      --path ZNODE         where the primary is named; not given: to be filled in\n"
-    "      --append             add a section to the segue.ini that is there\n"
-    "      --force              write files anew that are there, and keep the old ones\n"
+    "      --append             add a section to the existing segue.ini\n"
+    "      --force              overwrite existing files, and keep the old ones\n"
     "      --dry-run            write nothing, print everything\n"
     "\n"
     "Writes segue.ini and a template, after reading the configuration that the proxy of this machine\n"
-    "has, and says what is left to do. What nobody can know is left empty, and marked FILL IN. Exit\n"
-    "code: 0 written, or shown where that was asked for, 1 nothing is written, or not all, 2 usage, or a value\n"
-    "that segue.ini does not take.\n";
+    "has, and says what is left to do. Values that only you know stay empty and are marked FILL IN.\n"
+    "Exit code: 0 written, or shown if that was asked for, 1 nothing or not everything is written, 2\n"
+    "usage, or a value that segue.ini does not accept.\n";
 
 struct options {
 	struct init_options init;
@@ -93,8 +94,10 @@ static bool check_plan(const struct init_plan *plan)
 	    config_load_text(plan->ini.path, plan->trial.data, plan->trial.len, &errors);
 
 	if (config == NULL)
-		fprintf(stderr, "segue init: nothing is written, as this would be wrong in it:\n%s",
-		        errors.data);
+		fprintf(
+		    stderr,
+		    "segue init: nothing is written, because the new segue.ini would have these errors:\n%s",
+		    errors.data);
 	config_free(config);
 	return config != NULL;
 }
@@ -103,34 +106,29 @@ static bool refuse_in_the_way(const struct init_file *file)
 {
 	if (!init_file_is_in_the_way(file))
 		return true;
-	fprintf(stderr,
-	        "segue init: %s is there, and nothing is written: --force writes it anew and keeps "
-	        "the old one, --dry-run shows what would be in it\n",
-	        file->path);
+	fprintf(
+	    stderr,
+	    "segue init: %s exists, and nothing is written: --force overwrites it and keeps the "
+	    "old one, --dry-run shows the new content\n",
+	    file->path);
 	return false;
-}
-
-/* All HAProxy targets share one template. With --append, one that a person has changed is used as
- * it is. */
-static bool is_shared_template(const struct init_plan *plan)
-{
-	return plan->options->beside != NULL && plan->kind == CONFIG_TARGET_HAPROXY &&
-	       init_file_is_in_the_way(&plan->template_file);
 }
 
 static bool write_files(const struct init_plan *plan, const struct options *options)
 {
 	const bool append = plan->options->beside != NULL;
-	const bool shared = !options->force && is_shared_template(plan);
+	/* All HAProxy targets share one template. With --append, one that a person has changed is
+	 * used as it is. */
+	const bool shared = !options->force && append && plan->kind == CONFIG_TARGET_HAPROXY &&
+	                    init_file_is_in_the_way(&plan->template_file);
 	struct err err;
 
-	if (!options->force && !shared && !refuse_in_the_way(&plan->template_file))
-		return false;
-	if (!options->force && !append && !refuse_in_the_way(&plan->ini))
+	if (!options->force && ((!shared && !refuse_in_the_way(&plan->template_file)) ||
+	                        (!append && !refuse_in_the_way(&plan->ini))))
 		return false;
 	puts("\nWritten:");
 	if (shared)
-		printf("  %s is there already, and is used as it is\n", plan->template_file.path);
+		printf("  %s exists already, and is used as it is\n", plan->template_file.path);
 	if ((shared || init_file_write(&plan->template_file, true, &err)) &&
 	    init_file_write(&plan->ini, !append, &err))
 		return true;
@@ -144,7 +142,7 @@ static void print_files(const struct init_plan *plan)
 	printf("\n---- %s would be:\n\n%s", plan->template_file.path,
 	       plan->template_file.text.data);
 	printf("\n---- %s would %s:\n\n%s\n----\n", plan->ini.path,
-	       plan->options->beside != NULL ? "go on with" : "be",
+	       plan->options->beside != NULL ? "get these lines" : "be",
 	       plan->ini.text.data + plan->added_from);
 }
 
@@ -166,14 +164,15 @@ static int show_addition(const struct init_plan *plan, const char *proxy)
 {
 	if (!check_plan(plan))
 		return CMD_USAGE;
-	printf("Found:\n%s\nFor this %s, %s has to go on with:\n\n%s\n", plan->found.data, proxy,
+	printf("Found:\n%s\nFor this %s, %s needs these lines:\n\n%s\n", plan->found.data, proxy,
 	       plan->ini.path, plan->ini.text.data + plan->added_from);
 	fflush(stdout);
-	fprintf(stderr,
-	        "segue init: %s is there, and nothing is written: `segue init %s --append` adds "
-	        "these lines to it, writes the template %s, and says what is left to do; --force "
-	        "writes both anew, and keeps the old ones\n",
-	        plan->ini.path, proxy, plan->template_file.path);
+	fprintf(
+	    stderr,
+	    "segue init: %s exists, and nothing is written: `segue init %s --append` adds these "
+	    "lines to it, writes the template %s, and says what is left to do; --force "
+	    "overwrites both, and keeps the old ones\n",
+	    plan->ini.path, proxy, plan->template_file.path);
 	return CMD_FAILED;
 }
 
@@ -185,7 +184,7 @@ static bool make_plan(const struct options *options, struct init_plan *plan)
 	                                           : init_pgbouncer(&options->init, plan, &err))
 		return true;
 	fprintf(stderr,
-	        "segue init: %s: is it another file (--proxy-config), or only root's to read?\n",
+	        "segue init: %s: is it another file (--proxy-config), or can only root read it?\n",
 	        err.message);
 	return false;
 }
@@ -200,8 +199,8 @@ static int plan_beside(const struct config *config, struct options *options, str
 	if (same != NULL) {
 		fprintf(stderr,
 		        "segue init: %s has [%s %s] for this proxy and cluster %s already, and "
-		        "nothing is written: --cluster NAME adds another cluster, --force writes "
-		        "the file anew and keeps the old one\n",
+		        "nothing is written: --cluster NAME adds another cluster, --force "
+		        "overwrites the file and keeps the old one\n",
 		        plan->ini.path, options->proxy, same->name, options->init.cluster);
 		return CMD_FAILED;
 	}
@@ -221,9 +220,9 @@ static int add_to(const char *file, struct options *options)
 
 	if (config == NULL) {
 		fprintf(stderr,
-		        "%ssegue init: %s is there, but is wrong, and nothing is written: correct "
-		        "or fill in these lines, and a section for this %s can be added; --force "
-		        "writes it anew and keeps the old one\n",
+		        "%ssegue init: %s exists, but has errors, and nothing is written: correct "
+		        "or fill in these lines, then a section for this %s can be added; --force "
+		        "overwrites it and keeps the old one\n",
 		        errors.data, file, options->proxy);
 		return CMD_FAILED;
 	}

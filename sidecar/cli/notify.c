@@ -45,9 +45,10 @@ static void send_one(const char *path, const char *cluster)
 	struct err err;
 
 	if (!notify_socket_send(path, cluster, &err))
-		fprintf(stderr,
-		        "segue notify: nobody was woken, the publishers look by themselves: %s\n",
-		        err.message);
+		fprintf(
+		    stderr,
+		    "segue notify: no publisher was notified, they ask at their next interval: %s\n",
+		    err.message);
 }
 
 static void send_all(const struct config *config, const char *cluster)
@@ -64,29 +65,27 @@ static void send_all(const struct config *config, const char *cluster)
 		send_one(publisher->notify_socket, cluster);
 	}
 	if (found == 0)
-		fprintf(stderr,
-		        "segue notify: nobody was woken: %s has no [publisher NAME] with cluster = "
-		        "%s and a notify_socket\n",
-		        config->file, cluster);
+		fprintf(
+		    stderr,
+		    "segue notify: no publisher was notified: %s has no [publisher NAME] with cluster = "
+		    "%s and a notify_socket\n",
+		    config->file, cluster);
 }
 
 static void notify(const struct cmd_args *args)
 {
-	auto_strbuf struct strbuf errors = STRBUF_INIT;
 	struct config *config;
 
 	if (args->socket != NULL) {
 		send_one(args->socket, args->words[0]);
 		return;
 	}
-	config = config_load(args->config_file, &errors);
+	config = cmd_load(args->config_file);
 	if (config != NULL)
 		send_all(config, args->words[0]);
 	else
-		fprintf(stderr,
-		        "%ssegue notify: nobody was woken: -s names the socket without a "
-		        "configuration\n",
-		        errors.data);
+		fputs("segue notify: no publisher was notified: -s works without a configuration\n",
+		      stderr);
 	config_free(config);
 }
 
@@ -99,10 +98,10 @@ int cmd_notify(int argc, char **argv)
 	        "\n"
 	        "  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE
 	        "), for its notify_socket\n"
-	        "  -s, --socket SOCKET  that socket, without a configuration\n"
+	        "  -s, --socket SOCKET  this socket, without a configuration\n"
 	        "\n"
-	        "Wakes the segue publish that runs here, for repmgr's event_notification_command\n"
-	        "and for promotion scripts. Exit code: always 0, within a tenth of a second.\n",
+	        "Makes the segue publish on this machine ask the servers at once. For repmgr's\n"
+	        "event_notification_command and promotion scripts. Exit code: always 0, within a tenth of a second.\n",
 	    .words_min = 1,
 	    .words_max = 1,
 	    .options = {CMD_CONFIG(args), CMD_SOCKET(args)}};

@@ -14,31 +14,6 @@
 
 #define DEFAULT_LISTEN "unix:/run/segue/segue.sock"
 
-static bool end_with(const struct cmd_syntax *syntax, int result, int *code)
-{
-	fputs(syntax->usage, result == CMD_OK ? stdout : stderr);
-	*code = result;
-	return false;
-}
-
-static bool take_words(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
-                       int *code)
-{
-	int count = argc - optind;
-
-	if (count < syntax->words_min)
-		return end_with(syntax, CMD_USAGE, code);
-	if (count > syntax->words_max) {
-		fprintf(stderr, "segue %s: unexpected argument \"%s\"\n", argv[0],
-		        argv[optind + syntax->words_max]);
-		*code = CMD_USAGE;
-		return false;
-	}
-	for (int i = 0; i < count; i++)
-		out->words[i] = argv[optind + i];
-	return true;
-}
-
 const char *cmd_config_file(void)
 {
 	const char *file = getenv(CMD_CONFIG_VARIABLE);
@@ -81,15 +56,58 @@ bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct 
 {
 	struct option longs[CMD_OPTIONS_MAX + 2] = {{"help", no_argument, NULL, 'h'}};
 	char letters[2 * CMD_OPTIONS_MAX + 2] = "h";
-	int found;
+	int found, count;
 
 	*out = (struct cmd_args){.config_file = cmd_config_file()};
 	fill_getopt(syntax->options, longs + 1, letters + 1);
 	optind = 1;
 	while ((found = getopt_long(argc, argv, letters, longs, NULL)) != -1)
 		if (!take_option(syntax->options, found))
-			return end_with(syntax, found == 'h' ? CMD_OK : CMD_USAGE, code);
-	return take_words(argc, argv, syntax, out, code);
+			break;
+	count = argc - optind;
+	*code = found == 'h' ? CMD_OK : CMD_USAGE;
+	if (found != -1 || count < syntax->words_min) {
+		fputs(syntax->usage, *code == CMD_OK ? stdout : stderr);
+		return false;
+	}
+	if (count > syntax->words_max) {
+		fprintf(stderr, "segue %s: unexpected argument \"%s\"\n", argv[0],
+		        argv[optind + syntax->words_max]);
+		return false;
+	}
+	for (int i = 0; i < count; i++)
+		out->words[i] = argv[optind + i];
+	return true;
+}
+
+struct config *cmd_load(const char *file)
+{
+	auto_strbuf struct strbuf errors = STRBUF_INIT;
+	struct config *config = config_load(file, &errors);
+
+	fputs(errors.data, stderr);
+	return config;
+}
+
+const struct config_cluster *cmd_cluster(const struct config *config, const char *name,
+                                         struct err *err)
+{
+	const struct config_cluster *found = config_cluster_find(config, name);
+	auto_strbuf struct strbuf known = STRBUF_INIT;
+
+	for (size_t i = 0; i < config->cluster_count; i++)
+		strbuf_printf(&known, "%s%s", i > 0 ? ", " : "", config->clusters[i].name);
+	if (found == NULL)
+		err_set(err, "%s: found no [cluster %s]: there is: %s", config->file, name,
+		        known.data);
+	return found;
+}
+
+bool cmd_colour(void)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	return isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0');
 }
 
 void cmd_person(char *out, size_t size)
@@ -121,8 +139,7 @@ static void print_way_without(const char *verb, const char *problems)
 	auto_free char *listen = client_pick_listen(
 	    last != NULL && *last->listen != '\0' ? last->listen : DEFAULT_LISTEN);
 
-	fprintf(stderr,
-	        "%ssegue %s: the segue that runs here can be asked all the same: segue %s -s %s\n",
+	fprintf(stderr, "%ssegue %s: the running segue can still be asked: segue %s -s %s\n",
 	        problems, verb, verb, listen + (strncmp(listen, "unix:", 5) == 0 ? 5 : 0));
 	config_free(last);
 }
@@ -139,7 +156,7 @@ char *cmd_listen(const char *verb, const struct cmd_args *args)
 	if (config == NULL)
 		print_way_without(verb, errors.data);
 	else if (*config->listen == '\0')
-		fprintf(stderr, "segue %s: %s: listen is empty: this segue cannot be asked\n", verb,
+		fprintf(stderr, "segue %s: %s: listen is empty: segue cannot be asked\n", verb,
 		        args->config_file);
 	else
 		listen = client_pick_listen(config->listen);

@@ -1,13 +1,11 @@
 /* segue pin, freeze and release: send an override to the segue that runs on this machine, which
  * keeps it. If none runs, nothing is written, because nobody would know whether it is in force. A
  * pin's server is asked first and, without --force, refused if it is no primary of the cluster. */
-#include <arpa/inet.h>
 #include <event2/event.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <netdb.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/endpoint.h"
@@ -27,40 +25,20 @@
 #define OPTIONS                                                                                \
 	"\n"                                                                                   \
 	"  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE "), for its listen\n" \
-	"  -s, --socket SOCKET  the unix socket of the segue that runs here instead\n"         \
+	"  -s, --socket SOCKET  the unix socket of the segue on this machine\n"                \
 	"\n"
-
-struct order {
-	const char *verb;
-	const char *listen, *cluster;
-	struct override override;
-};
 
 static bool numeric(const struct addrinfo *info, char out[TOPOLOGY_ADDRESS_MAX])
 {
-	const void *bytes =
-	    info->ai_family == AF_INET6
-	        ? (const void *)&((const struct sockaddr_in6 *)info->ai_addr)->sin6_addr
-	        : (const void *)&((const struct sockaddr_in *)info->ai_addr)->sin_addr;
-
-	return inet_ntop(info->ai_family, bytes, out, TOPOLOGY_ADDRESS_MAX) != NULL;
+	return getnameinfo(info->ai_addr, info->ai_addrlen, out, TOPOLOGY_ADDRESS_MAX, NULL, 0,
+	                   NI_NUMERICHOST) == 0;
 }
 
-/* Prints the address that the name resolved to, and the other addresses, which are not used. */
-static void tell_addresses(const char *host, const char *address, const struct addrinfo *rest)
-{
-	char other[TOPOLOGY_ADDRESS_MAX];
-
-	if (strcmp(host, address) != 0)
-		printf("%s is %s\n", host, address);
-	for (; rest != NULL; rest = rest->ai_next)
-		if (numeric(rest, other))
-			printf("%s is also %s: the first is taken\n", host, other);
-}
-
+/* Prints the address that is used if `host` is a name, and its other addresses. */
 static bool resolve(const char *host, struct override *out, struct err *err)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	char other[TOPOLOGY_ADDRESS_MAX];
 	struct addrinfo *found = NULL;
 	int result = getaddrinfo(host, NULL, &hints, &found);
 	bool ok;
@@ -68,58 +46,18 @@ static bool resolve(const char *host, struct override *out, struct err *err)
 	if (result != 0)
 		return err_set(err, "%s: %s", host, gai_strerror(result));
 	ok = numeric(found, out->address) || err_set(err, "%s: no IP address", host);
-	if (ok)
-		tell_addresses(host, out->address, found->ai_next);
+	if (ok && strcmp(host, out->address) != 0)
+		printf("%s is %s\n", host, out->address);
+	for (const struct addrinfo *rest = found->ai_next; ok && rest != NULL; rest = rest->ai_next)
+		if (numeric(rest, other))
+			printf("%s is also %s: the first is used\n", host, other);
 	freeaddrinfo(found);
 	return ok;
-}
-
-static json_t *encode(const struct override *override)
-{
-	json_t *body = override_to_json(override);
-
-	if (!json_is_object(body)) {
-		json_decref(body);
-		body = json_pack("{s:s, s:s}", "kind", "none", "by", override->by);
-	}
-	json_object_del(body, "since"); /* segue sets it when it accepts the override */
-	return body;
-}
-
-/* True if segue accepted the override; otherwise `err` says why, for the user. */
-static bool judge(int status, const struct strbuf *reply, struct err *err)
-{
-	json_error_t error;
-	json_auto_t *document = json_loadb(reply->data, reply->len, 0, &error);
-	const char *reason = json_string_value(json_object_get(document, "error"));
-
-	if (status == 200)
-		return true;
-	if (reason == NULL)
-		return err_set(err, "segue answered %d without a reason", status);
-	return err_set(err, "%s", reason);
-}
-
-static bool send_order(const struct order *order, enum client_reach *reach, struct err *err)
-{
-	auto_free char *path = xasprintf("/override/%s", order->cluster);
-	json_auto_t *document = encode(&order->override);
-	auto_free char *body = json_dumps(document, JSON_COMPACT);
-	const struct client_call call = {.listen = order->listen,
-	                                 .method = "POST",
-	                                 .path = path,
-	                                 .body = body != NULL ? body : "",
-	                                 .timeout_ms = TIMEOUT_MS};
-	auto_strbuf struct strbuf reply = STRBUF_INIT;
-	int status = 0;
-
-	return client_request(&call, &status, &reply, reach, err) && judge(status, &reply, err);
 }
 
 /* --- the server of a pin --- */
 
 struct pin {
-	const struct cmd_args *args;
 	struct config *config;
 	const struct config_cluster *cluster;
 	struct member member;
@@ -127,27 +65,6 @@ struct pin {
 	struct resolver *resolver;
 	struct ask_server *asking;
 };
-
-static bool find_cluster(struct pin *pin, struct err *err)
-{
-	const char *file = pin->args->config_file, *name = pin->args->words[0];
-	auto_strbuf struct strbuf errors = STRBUF_INIT;
-
-	pin->config = config_load(file, &errors);
-	if (pin->config == NULL) {
-		fputs(errors.data, stderr);
-		return err_set(err, "%s cannot be read", file);
-	}
-	for (size_t i = 0; i < pin->config->cluster_count; i++)
-		if (strcmp(pin->config->clusters[i].name, name) == 0)
-			pin->cluster = &pin->config->clusters[i];
-	return pin->cluster != NULL || err_set(err, "%s: found no [cluster %s]", file, name);
-}
-
-static void on_asked(void *base)
-{
-	event_base_loopbreak(base);
-}
 
 static bool ask(struct pin *pin, struct err *err)
 {
@@ -157,12 +74,10 @@ static bool ask(struct pin *pin, struct err *err)
 	pin->resolver = resolver_create(pin->base, err);
 	if (pin->resolver == NULL)
 		return false;
-	pin->asking = ask_server_create(pin->base, pin->resolver, pin->config, pin->cluster,
-	                                on_asked, pin->base, err);
+	pin->asking = ask_server_create(pin->base, pin->resolver, pin->config, pin->cluster, err);
 	if (pin->asking == NULL || !ask_server_add(pin->asking, &pin->member, err))
 		return false;
-	ask_server_begin(pin->asking);
-	event_base_dispatch(pin->base);
+	ask_server_run(pin->asking);
 	return true;
 }
 
@@ -183,31 +98,34 @@ static void find_identifier(const struct pin *pin, char out[32])
 
 static void tell_server(const struct pin *pin, const char *identifier)
 {
-	const struct server_fact *fact = &ask_server_answer(pin->asking, 0)->fact;
-	auto_strbuf struct strbuf place = STRBUF_INIT;
+	const struct server_fact *fact = ask_server_fact(pin->asking);
+	auto_strbuf struct strbuf name = STRBUF_INIT;
 
-	ask_server_append_place(&pin->member, &place);
-	printf("%s takes writes on timeline %" PRId64 "%s\n", place.data, fact->timeline,
+	ask_server_append_name(&pin->member, &name);
+	printf("%s takes writes on timeline %" PRId64 "%s\n", name.data, fact->timeline,
 	       *identifier == '\0' || fact->system_identifier[0] == '\0'
-	           ? "; whether it is of this cluster is not known"
+	           ? "; it is not known whether it belongs to this cluster"
 	           : "");
 }
 
 /* Appends to `problem` why this server should not be pinned. */
-static void judge_server(struct pin *pin, struct strbuf *problem)
+static void judge_server(struct pin *pin, const struct cmd_args *args, struct strbuf *problem)
 {
 	char identifier[32];
 	struct err err;
 
-	if (!find_cluster(pin, &err)) {
-		strbuf_printf(problem, "it cannot be asked: %s", err.message);
-	} else if (pin->cluster->verify == CONFIG_VERIFY_DISABLE) {
+	pin->config = cmd_load(args->config_file);
+	if (pin->config == NULL)
+		err_set(&err, "%s cannot be read", args->config_file);
+	else
+		pin->cluster = cmd_cluster(pin->config, args->words[0], &err);
+	if (pin->cluster != NULL && pin->cluster->verify == CONFIG_VERIFY_DISABLE) {
 		printf("the server was not asked: verify = disable\n");
-	} else if (!ask(pin, &err)) {
+	} else if (pin->cluster == NULL || !ask(pin, &err)) {
 		strbuf_printf(problem, "it cannot be asked: %s", err.message);
 	} else {
 		find_identifier(pin, identifier);
-		ask_server_object(pin->asking, 0, identifier, problem);
+		ask_server_object(pin->asking, identifier, problem);
 		if (problem->len == 0)
 			tell_server(pin, identifier);
 	}
@@ -215,14 +133,14 @@ static void judge_server(struct pin *pin, struct strbuf *problem)
 
 static bool may_be_pinned(const struct cmd_args *args, bool force, const struct override *override)
 {
-	struct pin pin = {.args = args, .member = {.lag_bytes = -1}};
+	struct pin pin = {.member = {.lag_bytes = -1}};
 	auto_strbuf struct strbuf problem = STRBUF_INIT;
 	struct err err;
 
 	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
 	if (layout_member_set(&pin.member, "HOST:PORT", override->address, override->port, false,
 	                      &err))
-		judge_server(&pin, &problem);
+		judge_server(&pin, args, &problem);
 	else
 		strbuf_append_str(&problem, err.message);
 	ask_server_destroy(pin.asking);
@@ -230,78 +148,109 @@ static bool may_be_pinned(const struct cmd_args *args, bool force, const struct 
 	if (pin.base != NULL)
 		event_base_free(pin.base);
 	config_free(pin.config);
-	if (problem.len == 0)
-		return true;
-	fprintf(stderr, "segue pin: %s: %s; %s\n", args->words[0], problem.data,
-	        force ? "done all the same, as --force says"
-	              : "nothing was changed (--force does it all the same)");
-	return force;
+	if (problem.len > 0)
+		fprintf(stderr, "segue pin: %s: %s; %s\n", args->words[0], problem.data,
+		        force ? "done anyway, because of --force"
+		              : "nothing was changed (use --force to do it anyway)");
+	return problem.len == 0 || force;
 }
 
 /* --- sending the override --- */
 
-static void tell_done(const struct order *order)
+static json_t *encode(const struct override *override)
+{
+	json_t *body = override_to_json(override);
+
+	if (!json_is_object(body)) {
+		json_decref(body);
+		body = json_pack("{s:s, s:s}", "kind", "none", "by", override->by);
+	}
+	json_object_del(body, "since"); /* segue sets it when it accepts the override */
+	return body;
+}
+
+static void tell_done(const char *cluster, const struct override *override)
 {
 	char endpoint[ENDPOINT_MAX];
 
-	switch (order->override.kind) {
+	switch (override->kind) {
 	case OVERRIDE_PIN:
-		printf("%s is pinned to %s, whatever the store says, until: segue release %s\n",
-		       order->cluster,
-		       endpoint_format(endpoint, sizeof(endpoint), order->override.address,
-		                       order->override.port),
-		       order->cluster);
+		printf(
+		    "%s is pinned to %s, regardless of ZooKeeper, until: segue release %s\n",
+		    cluster,
+		    endpoint_format(endpoint, sizeof(endpoint), override->address, override->port),
+		    cluster);
 		return;
 	case OVERRIDE_FREEZE:
-		printf("%s is frozen: nothing is moved or held, until: segue release %s\n",
-		       order->cluster, order->cluster);
+		printf("%s is frozen: nothing is moved or held, until: segue release %s\n", cluster,
+		       cluster);
 		return;
 	case OVERRIDE_NONE:
-		printf("%s is released: segue follows the store again\n", order->cluster);
+		printf("%s is released: segue follows ZooKeeper again\n", cluster);
 		return;
 	}
 }
 
-static int carry_out(const struct order *order)
+static int send_override(const char *verb, const char *listen, const char *cluster,
+                         const struct override *override)
 {
 	static const char *const then[] = {
 	    [CLIENT_NOBODY] = "; nothing was changed\nsegue does not run here. Start it (systemctl "
-	                      "start segue) and say it again, or name the socket of the one that "
-	                      "runs with -s.",
+	                      "start segue) and repeat the command, or name the socket of the "
+	                      "running one with -s.",
 	    [CLIENT_UNREACHED] = "; nothing was changed",
-	    [CLIENT_REACHED] = "; segue status tells what counts now"};
+	    [CLIENT_REACHED] = "; segue status shows what is in force now"};
+	auto_free char *path = xasprintf("/override/%s", cluster);
+	json_auto_t *document = encode(override), *answer = NULL;
+	auto_free char *body = json_dumps(document, JSON_COMPACT);
+	const struct client_call call = {.listen = listen,
+	                                 .method = "POST",
+	                                 .path = path,
+	                                 .body = body != NULL ? body : "",
+	                                 .timeout_ms = TIMEOUT_MS};
+	auto_strbuf struct strbuf reply = STRBUF_INIT;
 	enum client_reach reach;
+	const char *reason;
 	struct err err;
+	int status = 0;
 
-	if (send_order(order, &reach, &err)) {
-		tell_done(order);
-		return CMD_OK;
+	if (client_request(&call, &status, &reply, &reach, &err)) {
+		if (status == 200) {
+			tell_done(cluster, override);
+			return CMD_OK;
+		}
+		answer = json_loadb(reply.data, reply.len, 0, NULL);
+		reason = json_string_value(json_object_get(answer, "error"));
+		if (reason != NULL)
+			err_set(&err, "%s", reason);
+		else
+			err_set(&err, "segue answered %d without a reason", status);
 	}
-	fprintf(stderr, "segue %s: %s%s\n", order->verb, err.message, then[reach]);
+	fprintf(stderr, "segue %s: %s%s\n", verb, err.message, then[reach]);
 	return CMD_FAILED;
 }
 
 /* Sends the override. Does not check the server of a pin. */
-static int give(const struct cmd_args *args, const char *verb, struct override override)
+static int give(const struct cmd_args *args, const char *verb, struct override *override)
 {
 	auto_free char *listen = cmd_listen(verb, args);
-	const struct order order = {
-	    .verb = verb, .listen = listen, .cluster = args->words[0], .override = override};
+	const char *cluster = args->words[0];
 
 	if (listen == NULL)
 		return CMD_USAGE;
-	if (!grammar_name(order.cluster)) {
-		fprintf(stderr, "segue %s: \"%s\" is no cluster's name\n", verb, order.cluster);
+	if (!grammar_name(cluster)) {
+		fprintf(stderr, "segue %s: \"%s\" is not a valid cluster name\n", verb, cluster);
 		return CMD_USAGE;
 	}
 	if (strncmp(listen, "unix:", 5) != 0) {
 		fprintf(stderr,
-		        "segue %s: segue listens on %s, and over TCP nobody gives orders: set "
+		        "segue %s: segue listens on %s, and it accepts no commands over TCP: set "
 		        "listen = unix:PATH\n",
 		        verb, listen);
 		return CMD_FAILED;
 	}
-	return carry_out(&order);
+	cmd_person(override->by, sizeof(override->by));
+	return send_override(verb, listen, cluster, override);
 }
 
 static int give_simple(int argc, char **argv, const char *usage, enum override_kind kind)
@@ -316,15 +265,14 @@ static int give_simple(int argc, char **argv, const char *usage, enum override_k
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
-	cmd_person(override.by, sizeof(override.by));
-	return give(&args, argv[0], override);
+	return give(&args, argv[0], &override);
 }
 
 int cmd_freeze(int argc, char **argv)
 {
 	return give_simple(argc, argv,
 	                   "usage: segue freeze [-c FILE] [-s SOCKET] CLUSTER\n" OPTIONS
-	                   "All of CLUSTER stays as it is, whatever happens, also over restarts of "
+	                   "CLUSTER stays as it is, whatever happens, also across restarts of "
 	                   "segue,\nuntil segue release.\n" CMD_EXIT_CODES,
 	                   OVERRIDE_FREEZE);
 }
@@ -334,7 +282,7 @@ int cmd_release(int argc, char **argv)
 	return give_simple(
 	    argc, argv,
 	    "usage: segue release [-c FILE] [-s SOCKET] CLUSTER\n" OPTIONS
-	    "Ends segue pin and segue freeze: CLUSTER follows the store again.\n" CMD_EXIT_CODES,
+	    "Ends segue pin and segue freeze: CLUSTER follows ZooKeeper again.\n" CMD_EXIT_CODES,
 	    OVERRIDE_NONE);
 }
 
@@ -347,15 +295,14 @@ int cmd_pin(int argc, char **argv)
 	        "usage: segue pin [-c FILE] [-s SOCKET] [--force] CLUSTER HOST:PORT\n"
 	        "\n"
 	        "  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE ")\n"
-	        "  -s, --socket SOCKET  the unix socket of the segue that runs here, instead of "
-	        "its listen\n"
-	        "      --force          also a server that is a standby, does not answer, or is "
-	        "of\n"
+	        "  -s, --socket SOCKET  the unix socket of the segue on this machine\n"
+	        "      --force          also if the server is a standby, does not answer, or "
+	        "belongs to\n"
 	        "                       another cluster\n"
 	        "\n"
-	        "HOST:PORT is the primary of CLUSTER, whatever the store and the servers say, "
-	        "also over\nrestarts of segue, until segue release. The server is asked first, "
-	        "and has to take\nwrites. A name becomes an address here and "
+	        "HOST:PORT is the primary of CLUSTER, regardless of ZooKeeper and the servers, "
+	        "also across\nrestarts of segue, until segue release. The server is asked first, "
+	        "and has to take\nwrites. A host name is resolved once, "
 	        "now.\n" CMD_EXIT_CODES,
 	    .words_min = 2,
 	    .words_max = 2,
@@ -368,7 +315,7 @@ int cmd_pin(int argc, char **argv)
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
 	if (!grammar_host_port(args.words[1], &host, &override.port)) {
-		fprintf(stderr, "segue pin: \"%s\" is no HOST:PORT, as 10.0.0.1:5432\n",
+		fprintf(stderr, "segue pin: \"%s\" is no HOST:PORT like 10.0.0.1:5432\n",
 		        args.words[1]);
 		return CMD_USAGE;
 	}
@@ -378,6 +325,5 @@ int cmd_pin(int argc, char **argv)
 	}
 	if (!may_be_pinned(&args, force, &override))
 		return CMD_FAILED;
-	cmd_person(override.by, sizeof(override.by));
-	return give(&args, argv[0], override);
+	return give(&args, argv[0], &override);
 }

@@ -15,25 +15,24 @@
 
 /* The last report of a publisher, for systemctl status. */
 struct last_word {
-	const struct publisher *publisher;
 	bool store_read;
-	char text[WORD_MAX];
+	char text[WORD_MAX]; /* "": none yet */
 };
 
 struct publish {
 	struct daemon *daemon;
 	struct publishers_options options;
 	struct publishers *publishers;
-	struct last_word *words; /* of the publishers that have reported */
-	size_t word_count;
-	size_t waiting; /* --once: how many publishers have not reported yet */
-	bool failed;    /* --once: a publisher has failed */
+	struct last_word *words; /* one per [publisher] section */
+	size_t waiting;          /* --once: how many publishers have not reported yet */
+	bool failed;             /* --once: a publisher has failed */
 };
 
 static void announce(const struct publish *publish, const char *event, int64_t started_us)
 {
 	const struct config *config = publishers_config(publish->publishers);
 
+	log_configure(config->log_level, config->log_format);
 	daemon_log_problems(LOG_WARNING, "config_warning", config->file, config->warnings.data);
 	log_info(event, KV_STR("version", SEGUE_VERSION), KV_STR("file", config->file),
 	         KV_INT("publishers", publishers_count(publish->publishers)),
@@ -56,7 +55,9 @@ static bool replace_publishers(struct publish *publish, struct strbuf *errors)
 		return false;
 	}
 	publish->publishers = fresh;
-	publish->word_count = 0;
+	free(publish->words);
+	publish->words =
+	    xcalloc(publishers_config(fresh)->publisher_count, sizeof(*publish->words));
 	return true;
 }
 
@@ -69,9 +70,6 @@ static void on_reload(void *arg)
 	bool taken = replace_publishers(publish, &errors);
 
 	if (taken) {
-		const struct config *config = publishers_config(publish->publishers);
-
-		log_configure(config->log_level, config->log_format);
 		announce(publish, "config_reloaded", started_us);
 	} else {
 		daemon_log_problems(LOG_ERROR, "config_problem", file, errors.data);
@@ -83,25 +81,14 @@ static void on_reload(void *arg)
 
 /* -- status for systemd -- */
 
-static struct last_word *find_word(struct publish *publish, const struct publisher *publisher)
-{
-	size_t i = 0;
-
-	while (i < publish->word_count && publish->words[i].publisher != publisher)
-		i++;
-	if (i == publish->word_count) {
-		publish->words =
-		    xreallocarray(publish->words, ++publish->word_count, sizeof(*publish->words));
-		publish->words[i] = (struct last_word){.publisher = publisher};
-	}
-	return &publish->words[i];
-}
-
 static void on_word(const struct publisher *publisher, const struct config_publisher *config,
                     const struct publisher_word *word, void *arg)
 {
-	struct last_word *last = find_word(arg, publisher);
+	const struct publish *publish = arg;
+	struct last_word *last =
+	    &publish->words[config - publishers_config(publish->publishers)->publishers];
 
+	(void)publisher;
 	last->store_read = word->store_read;
 	snprintf(last->text, sizeof(last->text), "%s: %s", config->section,
 	         word->problem != NULL ? word->problem : word->reason);
@@ -110,24 +97,27 @@ static void on_word(const struct publisher *publisher, const struct config_publi
 static bool on_status_line(struct strbuf *text, void *arg)
 {
 	const struct publish *publish = arg;
-	size_t count = publishers_count(publish->publishers);
-	bool ready = publish->word_count == count;
+	size_t count = publishers_count(publish->publishers), reported = 0, read = 0;
+	auto_strbuf struct strbuf lines = STRBUF_INIT;
 
-	if (!ready)
-		strbuf_printf(text, "waiting for the first word of %zu of %zu publishers\n",
-		              count - publish->word_count, count);
-	for (size_t i = 0; i < publish->word_count; i++) {
-		strbuf_printf(text, "%s\n", publish->words[i].text);
-		ready = ready && publish->words[i].store_read;
+	for (size_t i = 0; i < publishers_config(publish->publishers)->publisher_count; i++) {
+		const struct last_word *word = &publish->words[i];
+
+		if (word->text[0] == '\0')
+			continue;
+		strbuf_printf(&lines, "%s\n", word->text);
+		reported++;
+		read += word->store_read;
 	}
-	return ready;
+	if (reported < count)
+		strbuf_printf(text, "waiting for the first result of %zu of %zu publishers\n",
+		              count - reported, count);
+	strbuf_append(text, lines.data, lines.len);
+	return read == count;
 }
 
 static void serve(struct publish *publish, int64_t started_us)
 {
-	const struct config *config = publishers_config(publish->publishers);
-
-	log_configure(config->log_level, config->log_format);
 	announce(publish, "started", started_us);
 	daemon_serve(publish->daemon);
 	log_info("stopped", KV_STR("file", publish->options.config_file),
@@ -170,7 +160,7 @@ static void on_told(const struct publisher *publisher, const struct config_publi
 	printf("[publisher %s] %s, of cluster %s\n%s", config->section, config->name,
 	       config->cluster, servers.data);
 	if (word->problem != NULL)
-		printf("store: %s\n", word->problem);
+		printf("ZooKeeper: %s\n", word->problem);
 	if (word->store_read)
 		printf("%s: %s: %s\n%s%s", action_of(word), publish_action_name(word->action),
 		       word->reason, word->text, *word->text != '\0' ? "\n" : "");
@@ -184,39 +174,25 @@ static int look_once(struct publish *publish)
 	publish->waiting = publishers_count(publish->publishers);
 	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
 	event_base_dispatch(daemon_base(publish->daemon));
-	if (fflush(stdout) != 0 || publish->waiting > 0)
-		return CMD_FAILED;
-	return publish->failed ? CMD_FAILED : CMD_OK;
-}
-
-static void publish_init(struct publish *publish, const struct publishers_options *asked)
-{
-	const struct daemon_options options = {.verb = "publish",
-	                                       .reload = asked->once ? NULL : on_reload,
-	                                       .status = on_status_line,
-	                                       .arg = publish};
-
-	*publish = (struct publish){.daemon = daemon_create(&options), .options = *asked};
-	publish->options.base = daemon_base(publish->daemon);
-	publish->options.told = asked->once ? on_told : on_word;
-	publish->options.arg = publish;
-}
-
-static void publish_fini(struct publish *publish)
-{
-	publishers_destroy(publish->publishers);
-	free(publish->words);
-	daemon_destroy(publish->daemon);
+	return fflush(stdout) == 0 && publish->waiting == 0 && !publish->failed ? CMD_OK
+	                                                                        : CMD_FAILED;
 }
 
 static int publish_as_asked(const struct publishers_options *asked)
 {
-	struct publish publish;
+	struct publish publish = {.options = *asked};
+	const struct daemon_options options = {.verb = "publish",
+	                                       .reload = asked->once ? NULL : on_reload,
+	                                       .status = on_status_line,
+	                                       .arg = &publish};
 	auto_strbuf struct strbuf errors = STRBUF_INIT;
 	int64_t started_us = clock_now_us();
 	int code = CMD_OK;
 
-	publish_init(&publish, asked);
+	publish.daemon = daemon_create(&options);
+	publish.options.base = daemon_base(publish.daemon);
+	publish.options.told = asked->once ? on_told : on_word;
+	publish.options.arg = &publish;
 	if (!replace_publishers(&publish, &errors)) {
 		daemon_print_problems(publish.daemon, errors.data);
 		code = CMD_USAGE;
@@ -225,7 +201,9 @@ static int publish_as_asked(const struct publishers_options *asked)
 	} else {
 		serve(&publish, started_us);
 	}
-	publish_fini(&publish);
+	publishers_destroy(publish.publishers);
+	free(publish.words);
+	daemon_destroy(publish.daemon);
 	return code;
 }
 
@@ -238,12 +216,12 @@ int cmd_publish(int argc, char **argv)
 	        "usage: segue publish [-c FILE] [--once [--dry-run]] [NAME]\n"
 	        "\n"
 	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
-	        "      --once         look once, write what is to be written, and tell\n"
+	        "      --once         ask once, write the result, and print it\n"
 	        "      --dry-run      with --once: write nothing\n"
 	        "\n"
-	        "Observes the servers of every [publisher NAME], or of the one that is named, and\n"
-	        "writes the master znode of its cluster. SIGHUP reads the configuration again; a bad\n"
-	        "one is refused and the running one stays. SIGTERM and SIGINT end it.\n" CMD_EXIT_CODES,
+	        "Asks the servers of every [publisher NAME], or of the given one, and writes the\n"
+	        "master znode of its cluster. SIGHUP reads the configuration again; if it has errors,\n"
+	        "the running one stays. SIGTERM and SIGINT end it.\n" CMD_EXIT_CODES,
 	    .words_max = 1,
 	    .options = {CMD_CONFIG(args),
 	                {.name = "once", .flag = &asked.once},
@@ -253,7 +231,7 @@ int cmd_publish(int argc, char **argv)
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
 	if (asked.dry_run && !asked.once) {
-		fputs("segue publish: --dry-run goes with --once\n", stderr);
+		fputs("segue publish: --dry-run needs --once\n", stderr);
 		return CMD_USAGE;
 	}
 	asked.config_file = args.config_file;

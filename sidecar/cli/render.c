@@ -28,16 +28,16 @@ static const char usage[] =
     "       segue render [-c FILE] [--topology FILE.json] [--diff] TARGET\n"
     "\n"
     "  -c, --config FILE         the configuration (" CONFIG_DEFAULT_FILE ")\n"
-    "      --topology FILE.json  render with it, and not with what was applied last\n"
-    "      --diff                what would change in the output, as diff -u has it\n"
-    "      --template FILE       any template, with\n"
-    "      --data FILE.json      any data\n"
-    "      --partials DIR        where its partials are\n"
+    "      --topology FILE.json  the topology to use; by default the one applied last\n"
+    "      --diff                show the change of the output as diff -u does\n"
+    "      --template FILE       render this template, with\n"
+    "      --data FILE.json      this data\n"
+    "      --partials DIR        the folder of its partials\n"
     "      --escape none|haproxy|pgbouncer|html\n"
-    "                            how it quotes values\n"
+    "                            how to quote values\n"
     "\n"
-    "Prints what TARGET would get: the name of a [haproxy], [pgbouncer] or [file] section, or\n"
-    "KIND/NAME. Exit code: 0 fine, 1 failed, or --diff has found a difference, 2 usage, template or\n"
+    "Prints the rendered text of TARGET: the name of a [haproxy], [pgbouncer] or [file] section,\n"
+    "or KIND/NAME. Exit code: 0 fine, 1 failed, or --diff has found a difference, 2 usage, template or\n"
     "configuration.\n";
 
 struct options {
@@ -54,8 +54,7 @@ static int fail(int code, const char *message)
 
 static int fail_usage(const char *message)
 {
-	fail(CMD_USAGE, message);
-	fputs(usage, stderr);
+	fprintf(stderr, "segue render: %s\n%s", message, usage);
 	return CMD_USAGE;
 }
 
@@ -73,9 +72,11 @@ static json_t *load_json(const char *file, struct err *err)
 	return json;
 }
 
-static bool print(const struct strbuf *text)
+static int print(const struct strbuf *text)
 {
-	return fwrite(text->data, 1, text->len, stdout) == text->len && fflush(stdout) == 0;
+	if (fwrite(text->data, 1, text->len, stdout) == text->len && fflush(stdout) == 0)
+		return CMD_OK;
+	return fail(CMD_FAILED, "cannot write to stdout");
 }
 
 /* Frees `mustache`, which may be NULL: then `err` already says why. */
@@ -108,9 +109,7 @@ static int run_template(const struct options *options)
 	     render_once(mustache_compile_file(options->template_file, options->partials, &err),
 	                 data, mode, &out, &err);
 	json_decref(data);
-	if (!ok)
-		return fail(CMD_FAILED, err.message);
-	return print(&out) ? CMD_OK : fail(CMD_FAILED, "cannot write to stdout");
+	return ok ? print(&out) : fail(CMD_FAILED, err.message);
 }
 
 /* True if `wanted` is "NAME", "KIND/NAME" or "KIND:NAME" of the target. */
@@ -173,8 +172,8 @@ static bool load_applied(const struct config *config, const struct config_cluste
 	if (ok && !applied.has_topology) {
 		topology_example(out);
 		fprintf(stderr,
-		        "segue render: nothing was applied for cluster '%s' yet, going by %s: the "
-		        "servers 192.0.2.1 and 192.0.2.2 are made up; --topology names others\n",
+		        "segue render: no topology of cluster '%s' is in %s yet: the servers "
+		        "192.0.2.1 and 192.0.2.2 are examples; use --topology for others\n",
 		        cluster->name, config->state_dir);
 	} else if (ok) {
 		topology_copy(out, &applied.topology);
@@ -205,26 +204,6 @@ static bool render_target(const struct config *config, const struct config_targe
 	return ok;
 }
 
-/* An anonymous file that holds the text, positioned at its start; -1 on failure. */
-static int text_fd(const struct strbuf *text)
-{
-	int fd = memfd_create("rendered", MFD_CLOEXEC);
-	size_t done = 0;
-
-	while (fd >= 0 && done < text->len) {
-		ssize_t wrote = write(fd, text->data + done, text->len - done);
-
-		if (wrote <= 0) {
-			close(fd);
-			return -1;
-		}
-		done += (size_t)wrote;
-	}
-	if (fd >= 0)
-		lseek(fd, 0, SEEK_SET);
-	return fd;
-}
-
 /* Returns diff(1)'s exit code. 2 means an error, also when diff(1) could not run. */
 static int run_diff(const char *installed, int rendered)
 {
@@ -249,8 +228,10 @@ static int run_diff(const char *installed, int rendered)
 
 static int show_diff(const struct config_target *target, const struct strbuf *text)
 {
-	auto_close int fd = text_fd(text);
-	int status = fd >= 0 ? run_diff(target->output, fd) : 2;
+	auto_close int fd = memfd_create("rendered", MFD_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text->data, text->len) == (ssize_t)text->len &&
+	          lseek(fd, 0, SEEK_SET) == 0;
+	int status = ok ? run_diff(target->output, fd) : 2;
 
 	if (status > 1)
 		return fail(CMD_FAILED, "cannot compare: diff(1) did not run, or failed");
@@ -267,14 +248,11 @@ static int show_target(const struct config *config, const struct options *option
 		return fail(CMD_USAGE, err.message);
 	if (!render_target(config, target, options->topology, &out, &err))
 		return fail(CMD_FAILED, err.message);
-	if (options->diff)
-		return show_diff(target, &out);
-	return print(&out) ? CMD_OK : fail(CMD_FAILED, "cannot write to stdout");
+	return options->diff ? show_diff(target, &out) : print(&out);
 }
 
 static int run_target(const struct options *options)
 {
-	auto_strbuf struct strbuf errors = STRBUF_INIT;
 	struct config *config;
 	int code;
 
@@ -282,12 +260,9 @@ static int run_target(const struct options *options)
 		return fail_usage("either --template and --data, or TARGET is needed");
 	if (options->data != NULL || options->partials != NULL || options->escape != NULL)
 		return fail_usage("--data, --partials and --escape go with --template only");
-	config =
-	    config_load(options->config != NULL ? options->config : cmd_config_file(), &errors);
-	if (config == NULL) {
-		fputs(errors.data, stderr);
+	config = cmd_load(options->config != NULL ? options->config : cmd_config_file());
+	if (config == NULL)
 		return CMD_USAGE;
-	}
 	code = show_target(config, options);
 	config_free(config);
 	return code;

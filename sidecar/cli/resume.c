@@ -42,12 +42,11 @@ static bool open_servers(const struct config_target *target, struct haproxy_hold
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct haproxy_release_job job = {
 	    .socket = target->socket, .note = note, .timeout_ms = RESUME_TIMEOUT_MS};
+	bool ok = file_read(target->output, INSTALL_MAX, &text, NULL, err);
 
-	if (!file_read(target->output, INSTALL_MAX, &text, NULL, err))
-		return false;
 	job.text = text.data;
 	job.len = text.len;
-	if (!haproxy_release_wait(&job, count, err))
+	if (!ok || !haproxy_release_wait(&job, count, err))
 		return false;
 	haproxy_hold_record_set(note, HAPROXY_RECORD_NONE, NULL, NULL);
 	return haproxy_hold_record_save(note, 0, err);
@@ -66,20 +65,6 @@ static bool resume_haproxy(const struct config *config, const struct config_targ
 	return ok;
 }
 
-static bool resume_target(const struct config *config, const struct config_target *target,
-                          bool named, struct outcome *out, struct err *err)
-{
-	switch (target->kind) {
-	case CONFIG_TARGET_HAPROXY:
-		return resume_haproxy(config, target, named, out, err);
-	case CONFIG_TARGET_PGBOUNCER:
-		return resume_pgbouncer(config, target, named, out, err);
-	case CONFIG_TARGET_FILE:
-		break;
-	}
-	return true;
-}
-
 static bool resume_and_tell(const struct config *config, const struct config_target *target,
                             bool named)
 {
@@ -88,13 +73,14 @@ static bool resume_and_tell(const struct config *config, const struct config_tar
 	struct outcome outcome = {0};
 	struct err err;
 
-	if (!resume_target(config, target, named, &outcome, &err)) {
+	if (!(is_haproxy ? resume_haproxy(config, target, named, &outcome, &err)
+	                 : resume_pgbouncer(config, target, named, &outcome, &err))) {
 		fprintf(stderr, "segue resume: %s/%s: %s\n", kind, target->name, err.message);
 		return false;
 	}
 	if (outcome.fenced)
-		printf("%s/%s: left fenced: nobody is to reach its last primary; to open it all "
-		       "the same: segue resume %s\n",
+		printf("%s/%s: the fence stays: no client may reach the last primary; to open it "
+		       "anyway: segue resume %s\n",
 		       kind, target->name, target->name);
 	if (outcome.opened > 0)
 		printf("%s/%s: %zu %s%s %s\n", kind, target->name, outcome.opened,
@@ -109,13 +95,13 @@ static void tell_placeless(const struct orphaned_hold *note)
 
 	fprintf(
 	    stderr,
-	    "segue resume: %s/%s: segue.ini has no [%s %s] any more, and its note %s, of an older "
-	    "segue, does not say where it is: %s, then remove the note\n",
+	    "segue resume: %s/%s: segue.ini has no [%s %s] any more, and its hold record %s, of an "
+	    "older segue, does not say where it is: %s, then remove that file\n",
 	    kind, note->name, kind, note->name, note->path,
 	    note->kind == CONFIG_TARGET_PGBOUNCER
 	        ? "type RESUME with the name of each of its \"databases\" on that PgBouncer's "
 	          "console"
-	        : "reload that HAProxy, which leads every server to where its file says");
+	        : "reload that HAProxy, which then uses the addresses in its file");
 }
 
 /* segue.ini has no section for this target any more: the hold record says where the proxy and its
@@ -132,23 +118,9 @@ static bool resume_left(const struct config *config, const struct orphaned_hold 
 		tell_placeless(note);
 		return false;
 	}
-	printf("%s/%s: segue.ini has no such section any more: its note %s is followed\n",
+	printf("%s/%s: segue.ini has no such section any more: its hold record %s is used\n",
 	       config_target_kind_name(note->kind), note->name, note->path);
 	return resume_and_tell(config, &target, named);
-}
-
-static bool resume_all_left(const struct config *config, const struct orphaned_hold *notes,
-                            size_t count, const char *name, bool *found)
-{
-	bool ok = true;
-
-	for (size_t i = 0; i < count; i++) {
-		if (name != NULL && strcmp(name, notes[i].name) != 0)
-			continue;
-		*found = true;
-		ok = resume_left(config, &notes[i], name != NULL) && ok;
-	}
-	return ok;
 }
 
 /* True if a hold record of that kind and name is in the list: then that record is about another
@@ -166,9 +138,14 @@ static int resume_all(const struct config *config, const char *name, bool only_g
 {
 	size_t count;
 	struct orphaned_hold *notes = orphaned_holds_find(config, &count);
-	bool found = false;
-	int code = resume_all_left(config, notes, count, name, &found) ? CMD_OK : CMD_FAILED;
+	bool found = false, ok = true;
 
+	for (size_t i = 0; i < count; i++) {
+		if (name != NULL && strcmp(name, notes[i].name) != 0)
+			continue;
+		found = true;
+		ok = resume_left(config, &notes[i], name != NULL) && ok;
+	}
 	for (size_t i = 0; i < config->target_count && !only_gone; i++) {
 		const struct config_target *target = &config->targets[i];
 
@@ -176,12 +153,11 @@ static int resume_all(const struct config *config, const char *name, bool only_g
 		    (name != NULL && strcmp(name, target->name) != 0))
 			continue;
 		found = true;
-		if (!resume_and_tell(config, target, name != NULL))
-			code = CMD_FAILED;
+		ok = resume_and_tell(config, target, name != NULL) && ok;
 	}
 	orphaned_holds_free(notes, count);
 	if (found || name == NULL)
-		return code;
+		return ok ? CMD_OK : CMD_FAILED;
 	fprintf(stderr, "segue resume: there is no [haproxy %s] or [pgbouncer %s] in %s\n", name,
 	        name, config->file);
 	return CMD_USAGE;
@@ -189,21 +165,23 @@ static int resume_all(const struct config *config, const char *name, bool only_g
 
 static int run(const char *config_file, const char *name, bool only_gone)
 {
-	struct strbuf auto_strbuf errors = STRBUF_INIT;
-	struct config *config = config_load(config_file, &errors);
+	auto_strbuf struct strbuf ignored = STRBUF_INIT;
+	struct config *config = cmd_load(config_file);
 	int code = CMD_USAGE;
 
 	if (config == NULL) {
-		fputs(errors.data, stderr);
-		strbuf_reset(&errors);
-		config = last_good_load(&errors);
+		config = last_good_load(&ignored);
 		if (config != NULL)
-			fprintf(stderr, "segue resume: what segue run took last is used: %s\n",
-			        config->file);
+			fprintf(
+			    stderr,
+			    "segue resume: the configuration that segue run accepted last is used: %s\n",
+			    config->file);
 		else
-			fputs("segue resume: what segue run took last is not known either: mend "
-			      "the file, or name " LAST_CONFIG_NAME " of its state_dir with -c\n",
-			      stderr);
+			fputs(
+			    "segue resume: the configuration that segue run accepted last is not known "
+			    "either: correct the file, or use -c with " LAST_CONFIG_NAME
+			    " of its state_dir\n",
+			    stderr);
 	}
 	if (config != NULL)
 		code = resume_all(config, name, only_gone);
@@ -220,14 +198,14 @@ int cmd_resume(int argc, char **argv)
 	        "usage: segue resume [-c FILE] [--gone] [TARGET]\n"
 	        "\n"
 	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
-	        "  --gone             only targets that the configuration has no more\n"
+	        "  --gone             only targets that are no longer in the configuration\n"
 	        "\n"
-	        "Lets go of the clients that segue keeps waiting, of TARGET (the name of a section)\n"
-	        "or of all. [pgbouncer]: RESUMEs every database that segue has paused. [haproxy]: puts\n"
-	        "the servers that segue holds back to what the installed file says. A fence is opened\n"
-	        "only where TARGET is given; without it, the targets that stay fenced are named. What\n"
-	        "a person has paused or disabled stays as it is. A segue that runs would close them\n"
-	        "again: it is meant for after its end (ExecStopPost=).\n" CMD_EXIT_CODES,
+	        "Releases the clients that segue holds, of TARGET (the name of a section) or of all.\n"
+	        "[pgbouncer]: RESUMEs every database that segue has paused. [haproxy]: sets the servers\n"
+	        "that segue holds to the addresses in the installed file. A fence is opened only if\n"
+	        "TARGET is given; otherwise the targets that stay fenced are listed. What a person has\n"
+	        "paused or disabled stays as it is. Use it after segue has stopped (ExecStopPost=): a\n"
+	        "running segue would hold them again.\n" CMD_EXIT_CODES,
 	    .words_max = 1,
 	    .options = {CMD_CONFIG(args), {.name = "gone", .flag = &gone}}};
 	int code;

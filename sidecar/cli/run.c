@@ -92,8 +92,10 @@ static void listen_anew(struct run *run)
 	if (ok)
 		report_server_set_names(run->report, names);
 	else
-		log_error("listen_failed", KV_STR("listen", listen), KV_ERR(&err),
-		          KV_STR("next", "no status, no pin, freeze and release until a reload"));
+		log_error(
+		    "listen_failed", KV_STR("listen", listen), KV_ERR(&err),
+		    KV_STR("next",
+		           "segue status, pin, freeze and release do not work until a reload"));
 }
 
 /* Takes `fresh` over, or destroys it on failure. NULL: it had problems already, which are in
@@ -146,7 +148,7 @@ static void on_checked(size_t index, bool accepted, const char *what, void *arg)
 
 	if (!accepted)
 		strbuf_printf(&run->reload.problems,
-		              "[%s %s] check_command refuses what %s renders to: %s\n",
+		              "[%s %s] check_command rejects the text that %s renders: %s\n",
 		              config_target_kind_name(target->kind), target->name,
 		              target->template_file, what);
 }
@@ -206,7 +208,7 @@ static bool on_status_line(struct strbuf *text, void *arg)
 
 	pipeline_headlines(run->pipeline, text);
 	if (store != NULL && strstr(text->data, store) == NULL)
-		strbuf_printf(text, "%s, what was applied stays\n", store);
+		strbuf_printf(text, "%s, the applied topology stays\n", store);
 	if (ready)
 		strbuf_printf(text, "%zu of %zu targets follow their primary", config->target_count,
 		              config->target_count);
@@ -261,8 +263,8 @@ int cmd_run(int argc, char **argv)
 	        "\n"
 	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
 	        "\n"
-	        "SIGHUP reads the configuration and the templates again; a bad one is refused and the\n"
-	        "running one stays. SIGTERM and SIGINT end it; the proxies stay as they are.\n" CMD_EXIT_CODES,
+	        "SIGHUP reads the configuration and the templates again; if they have errors, the\n"
+	        "running ones stay. SIGTERM and SIGINT end it; the proxies stay as they are.\n" CMD_EXIT_CODES,
 	    .options = {CMD_CONFIG(args)}};
 	int code;
 

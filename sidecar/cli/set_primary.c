@@ -3,11 +3,7 @@
  * topology_mark) that lowers the timeline floors of all publishers and sidecars. Without --force it
  * refuses if the servers' answers contradict the choice. The znode is written once or not at all,
  * and keeps its other standbys.
- *
- *   read the znode --> ask all servers --> judge --> write --> report
- *        ^                                             |
- *        +--- another writer was faster: read again, --+
- *             and do not ask the servers again
+ * If another writer was faster, the znode is read again, but the servers are not asked again.
  */
 #include <event2/event.h>
 #include <inttypes.h>
@@ -37,48 +33,82 @@ struct setting {
 	struct config *config;
 	const struct config_cluster *cluster;
 	struct event_base *base;
-	struct ask_server *asking; /* the first one is the new primary */
 	struct store *store;
-	struct zk_write *request;
+	struct ask_server *asking;
 	char *path;
 	struct member member; /* the new primary */
-	bool asked;           /* all servers have answered or failed */
-	struct topology old;  /* what the znode has; empty if that is no topology */
-	bool exists;
+
+	/* The last request to ZooKeeper and its answer. */
+	struct zk_write *request;
+	enum zk_result result;
+	struct err problem;
+	int64_t mzxid;
 	int32_t version;
-	unsigned races;
+
+	struct topology old; /* what the znode has; empty if that is no topology */
+	bool exists;
 	struct topology next;
 	struct strbuf text; /* `next` as text */
-	int code;
+	const char *then;   /* what an error leaves behind, for its text */
 };
 
-static zk_write_cb on_read, on_written;
-
-static void end(struct setting *setting, int code)
-{
-	setting->code = code;
-	event_base_loopbreak(setting->base);
-}
-
-PRINTF_LIKE(2, 3)
-static void give_up(struct setting *setting, const char *fmt, ...)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	va_list args;
-
-	va_start(args, fmt);
-	strbuf_vprintf(&text, fmt, args);
-	va_end(args);
-	fprintf(stderr, "segue set-primary: %s: %s\n", setting->cluster->name, text.data);
-	end(setting, CMD_FAILED);
-}
-
-static bool same_place(const struct member *a, const struct member *b)
+static bool same_address(const struct member *a, const struct member *b)
 {
 	return a->port == b->port && strcmp(a->host, b->host) == 0;
 }
 
-/* -- writing the znode -- */
+/* -- the znode -- */
+
+static void on_answer(const struct zk_answer *answer, void *arg)
+{
+	struct setting *setting = arg;
+
+	setting->request = NULL;
+	setting->result = answer->result;
+	err_set(&setting->problem, "%s",
+	        answer->problem != NULL ? answer->problem : zk_result_name(answer->result));
+	setting->mzxid = answer->mzxid;
+	setting->version = answer->version;
+	event_base_loopbreak(setting->base);
+}
+
+/* An invalid value counts as an empty topology and is overwritten: a person has decided that. */
+static void on_read(const struct zk_answer *answer, void *arg)
+{
+	struct setting *setting = arg;
+	struct err ignored;
+
+	topology_fini(&setting->old);
+	setting->exists = answer->result == ZK_RESULT_OK;
+	if (setting->exists && answer->size <= LAYOUT_VALUE_MAX &&
+	    !layout_decode(setting->cluster, answer->data, answer->size, &setting->old, &ignored))
+		topology_init(&setting->old);
+	on_answer(answer, arg);
+}
+
+static bool read_znode(struct setting *setting, struct err *err)
+{
+	setting->request = zk_write_read(setting->store->zk, setting->path, on_read, setting);
+	event_base_dispatch(setting->base);
+	return setting->result == ZK_RESULT_OK || setting->result == ZK_RESULT_NO_NODE ||
+	       err_set(err, "%s cannot be read: %s", setting->path, setting->problem.message);
+}
+
+static void write_znode(struct setting *setting)
+{
+	const struct strbuf *text = &setting->text;
+	enum zk_acl acl = setting->config->acl == CONFIG_ACL_CREATOR ? ZK_ACL_CREATOR : ZK_ACL_OPEN;
+	struct zk *zk = setting->store->zk;
+
+	setting->request = setting->exists
+	                       ? zk_write_set(zk, setting->path, text->data, text->len,
+	                                      setting->version, on_answer, setting)
+	                       : zk_write_create(zk, setting->path, text->data, text->len,
+	                                         ZK_CREATE_PARENTS, acl, on_answer, setting);
+	event_base_dispatch(setting->base);
+}
+
+/* -- its new value -- */
 
 /* Sets the new primary's name, from --name, the znode or node.NAME of segue.ini; "": not known. */
 static void find_name(struct setting *setting)
@@ -87,10 +117,10 @@ static void find_name(struct setting *setting)
 	const struct topology *old = &setting->old;
 	const char *name = setting->name;
 
-	if (name == NULL && old->has_primary && same_place(&old->primary, member))
+	if (name == NULL && old->has_primary && same_address(&old->primary, member))
 		name = old->primary.name;
 	for (size_t i = 0; name == NULL && i < old->standby_count; i++)
-		if (same_place(&old->standbys[i], member))
+		if (same_address(&old->standbys[i], member))
 			name = old->standbys[i].name;
 	for (size_t i = 0; name == NULL && i < setting->cluster->node_count; i++) {
 		const struct config_node *node = &setting->cluster->nodes[i];
@@ -119,7 +149,7 @@ static bool fill_mark(const struct setting *setting, struct topology *next, stru
 	char wall[CLOCK_WALL_MAX];
 
 	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-		return err_set(err, "the system gives no random bytes");
+		return err_set(err, "cannot get random bytes from the system");
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		snprintf(mark->id + 2 * i, 3, "%02x", bytes[i]);
 	cmd_person(mark->who, sizeof(mark->who));
@@ -133,7 +163,7 @@ static bool fill_mark(const struct setting *setting, struct topology *next, stru
 
 static bool make_next(struct setting *setting, struct err *err)
 {
-	const struct server_fact *fact = &ask_server_answer(setting->asking, 0)->fact;
+	const struct server_fact *fact = ask_server_fact(setting->asking);
 	struct topology *next = &setting->next;
 
 	topology_fini(next);
@@ -155,205 +185,120 @@ static bool make_next(struct setting *setting, struct err *err)
 	return true;
 }
 
-static void write_next(struct setting *setting)
-{
-	const struct strbuf *text = &setting->text;
-	enum zk_acl acl = setting->config->acl == CONFIG_ACL_CREATOR ? ZK_ACL_CREATOR : ZK_ACL_OPEN;
-	struct err err;
-
-	if (!make_next(setting, &err))
-		give_up(setting, "%s; nothing was changed", err.message);
-	else if (setting->exists)
-		setting->request = zk_write_set(setting->store->zk, setting->path, text->data,
-		                                text->len, setting->version, on_written, setting);
-	else
-		setting->request =
-		    zk_write_create(setting->store->zk, setting->path, text->data, text->len,
-		                    ZK_CREATE_PARENTS, acl, on_written, setting);
-}
-
-static void tell_done(struct setting *setting, int64_t mzxid)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	const struct topology *next = &setting->next, *old = &setting->old;
-
-	strbuf_printf(&text, "%s: the primary is ", setting->cluster->name);
-	ask_server_append_place(&next->primary, &text);
-	if (next->timeline > 0)
-		strbuf_printf(&text, " on timeline %" PRId64, next->timeline);
-	strbuf_append_str(&text, "; before: ");
-	if (old->has_primary)
-		ask_server_append_place(&old->primary, &text);
-	else
-		strbuf_append_str(&text, "none");
-	if (old->timeline > 0)
-		strbuf_printf(&text, " on timeline %" PRId64, old->timeline);
-	printf("%s\nPublishers and sidecars obey this once, whatever timelines they have seen.\n",
-	       text.data);
-	if (mzxid != 0 && setting->cluster->fleet)
-		printf("Until every sidecar has confirmed it: segue wait --zxid %" PRId64 " %s\n",
-		       mzxid, setting->cluster->name);
-	end(setting, CMD_OK);
-}
-
-static void read_znode(struct setting *setting)
-{
-	setting->request = zk_write_read(setting->store->zk, setting->path, on_read, setting);
-}
-
-static void on_written(const struct zk_answer *answer, void *arg)
-{
-	struct setting *setting = arg;
-
-	setting->request = NULL;
-	switch (answer->result) {
-	case ZK_RESULT_OK:
-		tell_done(setting, answer->mzxid);
-		return;
-	case ZK_RESULT_EXISTS:
-	case ZK_RESULT_BAD_VERSION:
-		if (setting->races++ < RACES_MAX)
-			read_znode(setting);
-		else
-			give_up(setting, "others write %s all the time; nothing was changed",
-			        setting->path);
-		return;
-	case ZK_RESULT_LOST:
-		give_up(setting,
-		        "the answer of ZooKeeper is lost: whether %s was written is not known; say "
-		        "it again",
-		        setting->path);
-		return;
-	case ZK_RESULT_NO_NODE:
-	case ZK_RESULT_DENIED:
-	case ZK_RESULT_REFUSED:
-	case ZK_RESULT_NOT_SENT:
-		break;
-	}
-	give_up(setting, "%s cannot be written: %s; nothing was changed", setting->path,
-	        answer->problem != NULL ? answer->problem : zk_result_name(answer->result));
-}
-
-/* -- the answers of the servers -- */
-
-static void object_others(const struct setting *setting, struct strbuf *out)
-{
-	for (size_t i = 1; i < ask_server_count(setting->asking); i++) {
-		const struct server_fact *fact = &ask_server_answer(setting->asking, i)->fact;
-
-		if (!server_takes_writes(fact))
-			continue;
-		if (out->len > 0)
-			strbuf_append_str(out, "; ");
-		ask_server_append_place(ask_server_member(setting->asking, i), out);
-		strbuf_printf(out, " takes writes, too, on timeline %" PRId64 ": stop it first",
-		              fact->timeline);
-	}
-}
-
-static void judge(void *arg)
-{
-	struct setting *setting = arg;
-	auto_strbuf struct strbuf problem = STRBUF_INIT;
-
-	setting->asked = true;
-	ask_server_object(setting->asking, 0, setting->old.system_identifier, &problem);
-	object_others(setting, &problem);
-	if (problem.len > 0 && !setting->force) {
-		give_up(setting, "%s; nothing was changed (--force does it all the same)",
-		        problem.data);
-		return;
-	}
-	if (problem.len > 0)
-		fprintf(stderr, "segue set-primary: %s: %s; done all the same, as --force says\n",
-		        setting->cluster->name, problem.data);
-	write_next(setting);
-}
+/* -- the servers -- */
 
 static bool add_servers(struct setting *setting, struct err *err)
 {
 	const struct topology *old = &setting->old;
+	const struct member *first = &setting->member;
+	bool ok = ask_server_add(setting->asking, first, err);
 
-	if (!ask_server_add(setting->asking, &setting->member, err))
-		return false;
-	if (old->has_primary && !same_place(&old->primary, &setting->member) &&
-	    !ask_server_add(setting->asking, &old->primary, err))
-		return false;
+	if (old->has_primary && !same_address(&old->primary, first))
+		ok = ok && ask_server_add(setting->asking, &old->primary, err);
 	for (size_t i = 0; i < old->standby_count; i++)
-		if (!same_place(&old->standbys[i], &setting->member) &&
-		    !ask_server_add(setting->asking, &old->standbys[i], err))
-			return false;
-	return true;
+		if (!same_address(&old->standbys[i], first))
+			ok = ok && ask_server_add(setting->asking, &old->standbys[i], err);
+	return ok;
 }
 
-/* -- reading the znode -- */
-
-/* An invalid value counts as an empty topology and is overwritten: a person has decided that. */
-static void note_old(struct setting *setting, const struct zk_answer *answer)
+static bool servers_agree(struct setting *setting, struct err *err)
 {
-	struct err ignored;
+	auto_strbuf struct strbuf problem = STRBUF_INIT;
 
-	topology_fini(&setting->old);
-	setting->exists = answer->result == ZK_RESULT_OK;
-	setting->version = answer->version;
-	if (setting->exists && answer->size <= LAYOUT_VALUE_MAX &&
-	    !layout_decode(setting->cluster, answer->data, answer->size, &setting->old, &ignored))
-		topology_init(&setting->old);
-}
-
-static void on_read(const struct zk_answer *answer, void *arg)
-{
-	struct setting *setting = arg;
-	struct err err;
-
-	setting->request = NULL;
-	if (answer->result != ZK_RESULT_OK && answer->result != ZK_RESULT_NO_NODE) {
-		give_up(setting, "%s cannot be read: %s; nothing was changed", setting->path,
-		        answer->problem != NULL ? answer->problem : zk_result_name(answer->result));
-		return;
-	}
-	note_old(setting, answer);
-	if (setting->asked) {
-		write_next(setting);
-	} else if (add_servers(setting, &err)) {
-		ask_server_begin(setting->asking);
-	} else {
-		give_up(setting, "%s; nothing was changed", err.message);
-	}
+	if (!add_servers(setting, err))
+		return false;
+	ask_server_run(setting->asking);
+	ask_server_object(setting->asking, setting->old.system_identifier, &problem);
+	if (problem.len > 0 && setting->force)
+		fprintf(stderr, "segue set-primary: %s: %s; done anyway, because of --force\n",
+		        setting->cluster->name, problem.data);
+	if (problem.len == 0 || setting->force)
+		return true;
+	setting->then = "; nothing was changed (use --force to do it anyway)";
+	return err_set(err, "%s", problem.data);
 }
 
 /* -- beginning and end -- */
 
+static void tell_done(const struct setting *setting)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	const struct topology *next = &setting->next, *old = &setting->old;
+	const char *cluster = setting->cluster->name;
+
+	ask_server_append_name(&next->primary, &text);
+	if (next->timeline > 0)
+		strbuf_printf(&text, " on timeline %" PRId64, next->timeline);
+	strbuf_append_str(&text, "; before: ");
+	if (old->has_primary)
+		ask_server_append_name(&old->primary, &text);
+	else
+		strbuf_append_str(&text, "none");
+	if (old->timeline > 0)
+		strbuf_printf(&text, " on timeline %" PRId64, old->timeline);
+	printf("%s: the primary is %s\n"
+	       "Publishers and sidecars obey this once, whatever timelines they have seen.\n",
+	       cluster, text.data);
+	if (setting->mzxid != 0 && setting->cluster->fleet)
+		printf("Until every sidecar has confirmed it: segue wait --zxid %" PRId64 " %s\n",
+		       setting->mzxid, cluster);
+}
+
+static bool name_primary(struct setting *setting, struct err *err)
+{
+	for (unsigned races = 0; races <= RACES_MAX; races++) {
+		if (!read_znode(setting, err) || (races == 0 && !servers_agree(setting, err)) ||
+		    !make_next(setting, err))
+			return false;
+		write_znode(setting);
+		if (setting->result == ZK_RESULT_OK) {
+			tell_done(setting);
+			return true;
+		}
+		if (setting->result == ZK_RESULT_LOST) {
+			setting->then = "; repeat the command";
+			return err_set(err,
+			               "the answer of ZooKeeper was lost: it is not known whether "
+			               "%s was written",
+			               setting->path);
+		}
+		if (setting->result != ZK_RESULT_EXISTS && setting->result != ZK_RESULT_BAD_VERSION)
+			return err_set(err, "%s cannot be written: %s", setting->path,
+			               setting->problem.message);
+	}
+	return err_set(err, "other programs keep writing %s", setting->path);
+}
+
 static bool find_cluster(struct setting *setting, struct err *err)
 {
-	const struct config *config = setting->config;
 	const char *name = setting->args.words[0];
 
-	for (size_t i = 0; i < config->cluster_count; i++)
-		if (strcmp(config->clusters[i].name, name) == 0)
-			setting->cluster = &config->clusters[i];
+	setting->cluster = cmd_cluster(setting->config, name, err);
 	if (setting->cluster == NULL)
-		return err_set(err, "%s: found no [cluster %s]", config->file, name);
+		return false;
 	switch (setting->cluster->layout) {
 	case CONFIG_LAYOUT_SEGUE:
 		return true;
 	case CONFIG_LAYOUT_PATRONI:
-		return err_set(err,
-		               "%s is of layout patroni: Patroni alone decides who is primary: "
-		               "patronictl switchover, or patronictl failover",
-		               name);
+		return err_set(
+		    err,
+		    "%s has layout patroni: only Patroni decides which server is primary: "
+		    "patronictl switchover, or patronictl failover",
+		    name);
 	case CONFIG_LAYOUT_PLAIN:
 		break;
 	}
-	return err_set(err,
-	               "%s is of layout plain: %s is written by another program, and has no place "
-	               "for this word: have that program name the server; then on each host with a "
-	               "sidecar: systemctl stop segue; rm %s/%s.json; systemctl start segue",
-	               name, setting->cluster->path, config->state_dir, name);
+	return err_set(
+	    err,
+	    "%s has layout plain: %s is written by another program, and segue "
+	    "cannot set the primary in it: have that program name the server; then on each "
+	    "host with a sidecar: systemctl stop segue; rm %s/%s.json; systemctl start segue",
+	    name, setting->cluster->path, setting->config->state_dir, name);
 }
 
 static bool connect_all(struct setting *setting, struct err *err)
 {
+	setting->path = layout_master_path(setting->cluster);
 	setting->base = event_base_new();
 	if (setting->base == NULL)
 		return err_set(err, "cannot create an event loop");
@@ -361,7 +306,7 @@ static bool connect_all(struct setting *setting, struct err *err)
 	if (setting->store == NULL || !store_open(setting->store, err))
 		return false;
 	setting->asking = ask_server_create(setting->base, setting->store->resolver,
-	                                    setting->config, setting->cluster, judge, setting, err);
+	                                    setting->config, setting->cluster, err);
 	return setting->asking != NULL;
 }
 
@@ -381,51 +326,45 @@ static void fini(struct setting *setting)
 
 static int set_primary(struct setting *setting)
 {
-	auto_strbuf struct strbuf errors = STRBUF_INIT;
+	int code = CMD_FAILED;
 	struct err err;
 
 	topology_init(&setting->old);
 	topology_init(&setting->next);
-	setting->config = config_load(setting->args.config_file, &errors);
+	setting->config = cmd_load(setting->args.config_file);
+	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
 	if (setting->config == NULL) {
-		fputs(errors.data, stderr);
-		return CMD_USAGE;
-	}
-	if (!find_cluster(setting, &err)) {
+		code = CMD_USAGE;
+	} else if (!find_cluster(setting, &err)) {
 		fprintf(stderr, "segue set-primary: %s\n", err.message);
-		setting->code = setting->cluster == NULL ? CMD_USAGE : CMD_FAILED;
+		code = setting->cluster == NULL ? CMD_USAGE : CMD_FAILED;
+	} else if (connect_all(setting, &err) && name_primary(setting, &err)) {
+		code = CMD_OK;
 	} else {
-		setting->path = layout_master_path(setting->cluster);
-		log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
-		if (connect_all(setting, &err)) {
-			read_znode(setting);
-			event_base_dispatch(setting->base);
-		} else {
-			fprintf(stderr, "segue set-primary: %s; nothing was changed\n",
-			        err.message);
-		}
+		fprintf(stderr, "segue set-primary: %s: %s%s\n", setting->cluster->name,
+		        err.message, setting->then);
 	}
 	fini(setting);
-	return setting->code;
+	return code;
 }
 
 int cmd_set_primary(int argc, char **argv)
 {
 	struct setting setting = {
-	    .member = {.lag_bytes = -1}, .text = STRBUF_INIT, .code = CMD_FAILED};
+	    .member = {.lag_bytes = -1}, .text = STRBUF_INIT, .then = "; nothing was changed"};
 	const char *const *words = setting.args.words;
 	const struct cmd_syntax syntax = {
 	    .usage =
 	        "usage: segue set-primary [-c FILE] [--name NODE] [--force] CLUSTER HOST:PORT\n"
 	        "\n"
 	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
-	        "      --name NODE    the server's name, where the store does not know it\n"
-	        "      --force        also where the servers speak against it\n"
+	        "      --name NODE    the server's name, if it is not in ZooKeeper\n"
+	        "      --force        also if the answers of the servers contradict it\n"
 	        "\n"
-	        "Writes into the store (layout segue) that HOST:PORT is the primary of CLUSTER, whatever\n"
-	        "timelines were seen before: all publishers and sidecars obey this once. For after a\n"
-	        "promotion by mistake that was undone. The server is asked first; it has to take\n"
-	        "writes, and no other one may.\n" CMD_EXIT_CODES,
+	        "Writes to ZooKeeper (layout segue) that HOST:PORT is the primary of CLUSTER, whatever\n"
+	        "timelines were seen before: all publishers and sidecars obey this once. Use it after a\n"
+	        "mistaken promotion was undone. The server is asked first; it has to take writes, and\n"
+	        "no other server may take writes.\n" CMD_EXIT_CODES,
 	    .words_min = 2,
 	    .words_max = 2,
 	    .options = {CMD_CONFIG(setting.args),
@@ -439,12 +378,12 @@ int cmd_set_primary(int argc, char **argv)
 	if (!cmd_options(argc, argv, &syntax, &setting.args, &code))
 		return code;
 	if (!grammar_host_port(words[1], &host, &port)) {
-		fprintf(stderr, "segue set-primary: \"%s\" is no HOST:PORT, as 10.0.0.1:5432\n",
+		fprintf(stderr, "segue set-primary: \"%s\" is no HOST:PORT like 10.0.0.1:5432\n",
 		        words[1]);
 		return CMD_USAGE;
 	}
 	if (setting.name != NULL && layout_name_problem(setting.name) != NULL) {
-		fprintf(stderr, "segue set-primary: --name \"%s\" is no name of a server: %s\n",
+		fprintf(stderr, "segue set-primary: --name \"%s\" is not a valid server name: %s\n",
 		        setting.name, layout_name_problem(setting.name));
 		return CMD_USAGE;
 	}

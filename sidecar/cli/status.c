@@ -1,9 +1,7 @@
 /* segue status: asks the segue on this machine for its status and prints it. */
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/strbuf.h"
 #include "cli/cli.h"
@@ -17,24 +15,30 @@ static const char usage[] =
     "\n"
     "  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE "), for its listen\n"
     "  -s, --socket SOCKET  where segue listens instead: /PATH, unix:/PATH or host:port\n"
-    "      --json           the whole document as segue gives it, see segue(1)\n"
+    "      --json           print the JSON document, see segue(1)\n"
     "\n"
-    "Prints what the segue that runs here knows and does, for CLUSTER or for all.\n" CMD_EXIT_CODES;
+    "Prints the status of the segue on this machine, for CLUSTER or for all.\n" CMD_EXIT_CODES;
 
-static bool fetch(const char *listen, struct strbuf *body, enum client_reach *reach,
-                  struct err *err)
+/* Returns the HTTP status of the reply; 0: there is none, and the reason is printed. */
+static int ask(const char *verb, const char *listen, const char *path, int64_t timeout_ms,
+               struct strbuf *body)
 {
-	const struct client_call call = {.listen = listen,
-	                                 .method = "GET",
-	                                 .path = "/status",
-	                                 .body = "",
-	                                 .timeout_ms = TIMEOUT_MS};
+	const struct client_call call = {
+	    .listen = listen, .method = "GET", .path = path, .body = "", .timeout_ms = timeout_ms};
+	enum client_reach reach;
+	struct err err;
 	int status = 0;
 
-	if (!client_request(&call, &status, body, reach, err))
-		return false;
-	return status == 200 ||
-	       err_set(err, "%s: it answers %d instead of a status", listen, status);
+	if (client_request(&call, &status, body, &reach, &err))
+		return status;
+	fprintf(
+	    stderr, "segue %s: %s%s\n", verb,
+	    reach == CLIENT_NOBODY
+	        ? "segue does not run here (systemctl status segue segue-pgbouncer), or it could "
+	          "not create its socket (event=status_unavailable in its log): "
+	        : "",
+	    err.message);
+	return 0;
 }
 
 static const json_t *find_cluster(const json_t *document, const char *name)
@@ -52,19 +56,6 @@ static const json_t *find_cluster(const json_t *document, const char *name)
 	return NULL;
 }
 
-static void print_document(const json_t *document, const char *cluster, bool as_json)
-{
-	const char *no_color = getenv("NO_COLOR");
-	bool colour = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0');
-
-	if (as_json) {
-		json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-		putchar('\n');
-		return;
-	}
-	status_table_print(document, cluster, colour, stdout);
-}
-
 /* `cluster`: NULL: all of them. */
 static int show(const struct strbuf *body, const char *cluster, bool as_json)
 {
@@ -72,15 +63,20 @@ static int show(const struct strbuf *body, const char *cluster, bool as_json)
 	json_auto_t *document = json_loadb(body->data, body->len, 0, &error);
 
 	if (!json_is_object(document)) {
-		fputs("segue status: what segue answered is no JSON object\n", stderr);
+		fputs("segue status: segue's answer is no JSON object\n", stderr);
 		return CMD_FAILED;
 	}
 	if (cluster != NULL && find_cluster(document, cluster) == NULL) {
-		fprintf(stderr, "segue status: the segue that runs here has no cluster \"%s\"\n",
+		fprintf(stderr, "segue status: the segue on this machine has no cluster \"%s\"\n",
 		        cluster);
 		return CMD_FAILED;
 	}
-	print_document(document, cluster, as_json);
+	if (as_json) {
+		json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+		putchar('\n');
+	} else {
+		status_table_print(document, cluster, cmd_colour(), stdout);
+	}
 	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
 }
 
@@ -94,24 +90,18 @@ int cmd_status(int argc, char **argv)
 	    .options = {CMD_CONFIG(args), CMD_SOCKET(args), {.name = "json", .flag = &as_json}}};
 	auto_strbuf struct strbuf body = STRBUF_INIT;
 	auto_free char *listen = NULL;
-	struct err err;
-	enum client_reach reach;
-	int code;
+	int code, status;
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
 	listen = cmd_listen("status", &args);
 	if (listen == NULL)
 		return CMD_USAGE;
-	if (fetch(listen, &body, &reach, &err))
+	status = ask("status", listen, "/status", TIMEOUT_MS, &body);
+	if (status == 200)
 		return show(&body, args.words[0], as_json);
-	fprintf(
-	    stderr, "segue status: %s%s\n",
-	    reach == CLIENT_NOBODY
-	        ? "segue does not run here (systemctl status segue segue-pgbouncer), or it could "
-	          "not make its socket (event=status_unavailable in its log): "
-	        : "",
-	    err.message);
+	if (status != 0)
+		fprintf(stderr, "segue status: %s: answered with HTTP status %d\n", listen, status);
 	return CMD_FAILED;
 }
 
@@ -125,11 +115,11 @@ static const char health_usage[] =
     "\n"
     "  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE "), for its listen\n"
     "  -s, --socket SOCKET  where segue listens instead: /PATH, unix:/PATH or host:port\n"
-    "      --ready          and every target is confirmed on an admitted primary\n"
+    "      --ready          healthy only if every target is confirmed on an admitted primary\n"
     "\n"
-    "Asks the segue run that runs here. Without --ready nothing but its answer counts: a store that\n"
-    "is away is no reason to restart what stays where it is. Exit code: 0 it answers within two\n"
-    "seconds, 1 it does not, 2 usage or configuration.\n";
+    "Asks the segue run on this machine. Without --ready only its answer counts: if\n"
+    "ZooKeeper is down the proxies stay as they are, so a restart would not help. Exit code: 0 it\n"
+    "answers within two seconds, 1 it does not, 2 usage or configuration.\n";
 
 int cmd_health(int argc, char **argv)
 {
@@ -138,25 +128,16 @@ int cmd_health(int argc, char **argv)
 	const struct cmd_syntax syntax = {
 	    .usage = health_usage,
 	    .options = {CMD_CONFIG(args), CMD_SOCKET(args), {.name = "ready", .flag = &ready}}};
-	struct client_call call = {.method = "GET", .body = "", .timeout_ms = HEALTH_TIMEOUT_MS};
 	auto_strbuf struct strbuf body = STRBUF_INIT;
 	auto_free char *listen = NULL;
-	enum client_reach reach;
-	struct err err;
-	int code, status = 0;
+	int code;
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
 	listen = cmd_listen("health", &args);
 	if (listen == NULL)
 		return CMD_USAGE;
-	call.listen = listen;
-	call.path = ready ? "/readyz" : "/healthz";
-	if (!client_request(&call, &status, &body, &reach, &err)) {
-		fprintf(stderr, "segue health: %s\n", err.message);
-		return CMD_FAILED;
-	}
-	if (status == 200)
+	if (ask("health", listen, ready ? "/readyz" : "/healthz", HEALTH_TIMEOUT_MS, &body) == 200)
 		return CMD_OK;
 	fputs(body.data, stderr);
 	return CMD_FAILED;

@@ -2,14 +2,12 @@
  * Watches report the changes. A sidecar that disappears meanwhile no longer counts; a new one
  * counts. */
 #include <errno.h>
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "cli/cli.h"
 #include "cli_internal.h"
 #include "config/grammar.h"
@@ -21,14 +19,14 @@ static const char usage[] =
     "\n"
     "  -c, --config FILE   the configuration (" CONFIG_DEFAULT_FILE "), for [zookeeper] and\n"
     "                      [cluster CLUSTER]\n"
-    "      --zxid ZXID     what is to be confirmed, decimal or 0x; without it, what the master\n"
-    "                      znode holds at the start (its mzxid)\n"
+    "      --zxid ZXID     the value to confirm, decimal or 0x; by default the value (mzxid) of\n"
+    "                      the master znode at the start\n"
     "      --timeout TIME  30s; in ms, s, m or h\n"
-    "      --allow-empty   where no sidecar lives there is nothing to wait for\n"
+    "      --allow-empty   success if there is no live sidecar\n"
     "\n"
     "Waits until every live sidecar of CLUSTER with fleet = yes has confirmed that value or a\n"
-    "newer one, with a line for each. Exit code: 0 all have, 1 the time is over, and who is\n"
-    "missing is told, 2 usage or configuration.\n";
+    "newer one, and prints a line for each. Exit code: 0 all have, 1 timed out (the missing\n"
+    "ones are printed), 2 usage or configuration.\n";
 
 struct heard { /* a live sidecar that was seen */
 	char *name;
@@ -37,10 +35,8 @@ struct heard { /* a live sidecar that was seen */
 };
 
 struct wait {
-	struct fleet_reader *fleet_reader;
 	int64_t zxid; /* 0: not known yet */
 	bool allow_empty;
-	bool done;
 	int64_t started_us;
 	struct heard *heard;
 	size_t count;
@@ -93,39 +89,27 @@ static void drop_vanished(struct wait *wait)
 			continue;
 		}
 		say(wait, wait->heard[i].name,
-		    "has vanished with its session: it does not count any more");
+		    "is gone: its session has ended, it no longer counts");
 		free(wait->heard[i].name);
 	}
 	wait->count = kept;
 }
 
-static void follow_all(struct wait *wait, const struct fleet_view *view)
+static bool is_done(const struct fleet_view *view, void *arg)
 {
+	struct wait *wait = arg;
+
+	if (wait->zxid == 0)
+		wait->zxid = view->zxid;
+	if (wait->zxid == 0)
+		return false;
 	for (size_t i = 0; i < wait->count; i++)
 		wait->heard[i].here = false;
 	for (size_t i = 0; i < view->count; i++)
 		if (view->entries[i].alive)
 			follow(wait, &view->entries[i]);
 	drop_vanished(wait);
-}
-
-/* Ignores an incomplete view, because a sidecar may be missing from it. */
-static void on_changed(void *arg)
-{
-	struct wait *wait = arg;
-	const struct fleet_view *view;
-
-	if (wait->done || !fleet_reader_known(wait->fleet_reader))
-		return;
-	if (wait->zxid == 0)
-		wait->zxid = fleet_reader_zxid(wait->fleet_reader);
-	if (wait->zxid == 0)
-		return;
-	view = fleet_reader_view(wait->fleet_reader);
-	follow_all(wait, view);
-	wait->done = fleet_all_confirmed(view, wait->zxid, wait->allow_empty);
-	if (wait->done)
-		event_base_loopbreak(fleet_reader_base(wait->fleet_reader));
+	return fleet_all_confirmed(view, wait->zxid, wait->allow_empty);
 }
 
 /* -- the end -- */
@@ -151,44 +135,33 @@ static void tell_missing(const struct wait *wait, const struct fleet_view *view)
 		fprintf(stderr, "segue wait: missing: %s\n", line.data);
 	}
 	if (view->store_problem != NULL)
-		fprintf(stderr, "segue wait: the store: %s\n", view->store_problem);
+		fprintf(stderr, "segue wait: ZooKeeper: %s\n", view->store_problem);
 	if (alive(view) == 0)
 		fprintf(stderr,
-		        "segue wait: no sidecar of cluster %s lives (with fleet = yes in its "
-		        "segue.ini); --allow-empty takes that for all\n",
+		        "segue wait: cluster %s has no live sidecar (with fleet = yes in its "
+		        "segue.ini); with --allow-empty that counts as success\n",
 		        view->cluster);
 }
 
-static int end(const struct wait *wait)
+static int run(struct wait *wait, struct fleet_reader *fleet_reader, int64_t timeout_ms)
 {
-	if (wait->done) {
-		const struct fleet_view *view = fleet_reader_view(wait->fleet_reader);
+	bool done = fleet_reader_wait(fleet_reader, timeout_ms, is_done, wait);
+	const struct fleet_view *view = fleet_reader_view(fleet_reader);
 
+	if (done) {
 		printf("all sidecars of cluster %s have confirmed zxid %" PRId64 ": %zu\n",
 		       view->cluster, wait->zxid, alive(view));
 		return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
 	}
-	fprintf(stderr, "segue wait: the time is over after %.1f s\n",
+	fprintf(stderr, "segue wait: timed out after %.1f s\n",
 	        (double)(clock_now_us() - wait->started_us) / 1e6);
-	if (!fleet_reader_known(wait->fleet_reader))
-		fprintf(stderr, "segue wait: the store: %s\n",
-		        fleet_reader_problem(wait->fleet_reader));
+	if (view == NULL)
+		fprintf(stderr, "segue wait: ZooKeeper: %s\n", fleet_reader_problem(fleet_reader));
 	else if (wait->zxid == 0)
-		fputs("segue wait: the master znode does not exist: --zxid says what to wait for\n",
-		      stderr);
+		fputs("segue wait: the master znode does not exist: use --zxid\n", stderr);
 	else
-		tell_missing(wait, fleet_reader_view(wait->fleet_reader));
+		tell_missing(wait, view);
 	return CMD_FAILED;
-}
-
-static int run(struct wait *wait, int64_t timeout_ms)
-{
-	const struct timeval limit = {.tv_sec = timeout_ms / 1000,
-	                              .tv_usec = timeout_ms % 1000 * 1000};
-
-	event_base_loopexit(fleet_reader_base(wait->fleet_reader), &limit);
-	event_base_dispatch(fleet_reader_base(wait->fleet_reader));
-	return end(wait);
 }
 
 /* -- the command line -- */
@@ -239,22 +212,18 @@ int cmd_wait(int argc, char **argv)
 	                {.name = "timeout", .value = &timeout},
 	                {.name = "allow-empty", .flag = &wait.allow_empty}}};
 	int64_t timeout_ms = TIMEOUT_MS;
-	struct err err;
+	struct fleet_reader *fleet_reader;
 	int code;
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
 	if (!parse(zxid, timeout, &wait, &timeout_ms))
 		return CMD_USAGE;
-	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
-	wait.fleet_reader =
-	    fleet_reader_open(args.config_file, args.words[0], on_changed, &wait, &err);
-	if (wait.fleet_reader == NULL) {
-		fprintf(stderr, "segue wait: %s\n", err.message);
+	fleet_reader = fleet_reader_open("wait", args.config_file, args.words[0]);
+	if (fleet_reader == NULL)
 		return CMD_USAGE;
-	}
-	code = run(&wait, timeout_ms);
-	fleet_reader_close(wait.fleet_reader);
+	code = run(&wait, fleet_reader, timeout_ms);
+	fleet_reader_close(fleet_reader);
 	for (size_t i = 0; i < wait.count; i++)
 		free(wait.heard[i].name);
 	free(wait.heard);

@@ -111,44 +111,19 @@ bool config_value_expand(const char *text, struct strbuf *out, struct err *err) 
 /* Appends what a row allows: "1s to 10m, ...", "segue | plain". For messages and the manual. */
 void config_value_allowed(const struct config_key *key, struct strbuf *out);
 
-/* --- lines: segue.ini is checked line by line before libinih gets it ---
- *
- * Refuses what libinih would truncate or misread (a " ;" in a value, a long line, text behind a
- * bracket), so that no part of a value is lost silently. */
-
-#define CONFIG_LINE_MAX 198 /* bytes without the comment: libinih's line buffer has 200 */
-#define CONFIG_NAME_MAX 49  /* bytes of a key or a section header: libinih truncates there */
-
-enum config_line_kind {
-	CONFIG_LINE_EMPTY,    /* blank, or only a comment */
-	CONFIG_LINE_HEADER,   /* [key] */
-	CONFIG_LINE_ENTRY,    /* key = value */
-	CONFIG_LINE_CONTINUED /* an indented value */
-};
-
-struct config_reader {
-	const char *at, *end; /* the text that is not read yet */
-	unsigned line;        /* number of the last line read, from 1 */
-	char quote;           /* the quote that is open in the value, or 0 */
-
-	/* The last line: its parts are trimmed, without the comment, and "" if it has none. */
-	enum config_line_kind kind;
-	const char *key; /* of an entry; of a header the text in the brackets */
-	const char *value;
-	bool doubtful; /* only one space before the ";": it may belong to the value */
-	struct strbuf text;
-};
-
-void config_reader_init(struct config_reader *reader, const char *text, size_t len);
-void config_reader_fini(struct config_reader *reader);
-
-/* Reads the next line, or sets *end if there is none. Returns false with `err` set if the line is
- * refused. */
-bool config_reader_next(struct config_reader *reader, bool *end, struct err *err) MUST_CHECK;
-
 /* --- the document: text -> sections and entries with their lines, read with libinih ---
  *
- * The values are not interpreted yet. All errors are collected, and printed sorted by line. */
+ * The values are not interpreted yet. What libinih would truncate or misread (a " ;" in a value, a
+ * long line, text behind a bracket) is refused, so that no part of a value is lost silently. All
+ * errors are collected, and printed sorted by line. */
+
+#define CONFIG_NAME_MAX        49 /* bytes of a key or a section header: libinih truncates there */
+#define CONFIG_VARIABLE_PREFIX "SEGUE_"
+
+struct config_variable { /* ${SEGUE_...} in the text */
+	char *name;
+	unsigned line;
+};
 
 struct config_entry {
 	char *key;
@@ -164,12 +139,14 @@ struct config_section {
 	unsigned line;
 	struct config_entry *entries;
 	size_t count;
-	void *base; /* what config_build() fills from it: struct config or a part of it */
+	void *base; /* what is filled from it: struct config or a part of it */
 };
 
 struct config_document {
 	struct config_section *sections;
 	size_t count;
+	struct config_variable *variables;
+	size_t variable_count;
 };
 
 struct config_problem {
@@ -199,30 +176,18 @@ void config_problem_add(struct config_problems *problems, unsigned line,
 /* Appends all of them to `out`, sorted by line, as "file:line: ...", and empties the list. */
 void config_problems_flush(struct config_problems *problems, struct strbuf *out);
 
-/* --- build: sections and entries -> struct config, with the defaults of the table ---
- *
- * Checks each section for itself. config.c checks what needs several sections, as a name of another
- * section. */
+/* If the text has any ${SEGUE_...}: reports every SEGUE_... of `environment` (NAME=VALUE, NULL at
+ * the end) that it does not have. It is an error if the name differs by one letter from a variable
+ * of the text that is not set, because the default would then be used silently. Otherwise it is a
+ * warning. */
+void config_environment_check(const struct config_document *document, char *const *environment,
+                              struct config_problems *errors, struct config_problems *warnings);
 
-/* `config` is zeroed except for `file`. Clusters, targets and publishers are in the order of their
- * sections: one for each section of a known kind, even if that section has errors. No string is
- * NULL. */
-void config_build(struct config_document *document, struct config *config,
-                  struct config_problems *errors);
-
-/* --- environment variables that are meant for segue.ini and that it does not read; pure --- */
-
-/* If `text` (segue.ini, NUL terminated) reads any ${SEGUE_...}: reports every SEGUE_... of
- * `environment` (NAME=VALUE, NULL at the end) that `text` does not read. It is an error if the name
- * differs by one letter from a variable that `text` reads and that is not set, because the default
- * would then be used silently. Otherwise it is a warning. */
-void config_unread_find(const char *text, char *const *environment, struct config_problems *errors,
-                        struct config_problems *warnings);
-
-/* --- durations, in ms --- */
+/* --- units: of durations in ms, of sizes in bytes --- */
 
 #define SECOND ((int64_t)1000)
 #define MINUTE (60 * SECOND)
 #define HOUR   (60 * MINUTE)
+#define TB     ((int64_t)1 << 40)
 
 #endif

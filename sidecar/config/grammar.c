@@ -12,14 +12,12 @@
 #define HOST_MAX_BYTES  253 /* RFC 1035 */
 #define LABEL_MAX_BYTES 63
 
-static const char digits[] = "0123456789";
-static const char alphanumeric[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-static const char name_bytes[] =
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+#define DIGITS      "0123456789"
+#define LABEL_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "_-"
 
 bool grammar_name(const char *text)
 {
-	size_t len = strspn(text, name_bytes);
+	size_t len = strspn(text, LABEL_BYTES ".");
 
 	return len >= 1 && len <= NAME_MAX_BYTES && text[len] == '\0' && text[0] != '.';
 }
@@ -33,7 +31,7 @@ struct unit {
 static bool read_with_unit(const char *text, size_t max_digits, const struct unit *units,
                            size_t count, int64_t *out)
 {
-	size_t len = strspn(text, digits);
+	size_t len = strspn(text, DIGITS);
 
 	if (len == 0 || len > max_digits)
 		return false;
@@ -65,7 +63,7 @@ bool grammar_size(const char *text, int64_t *bytes)
 
 bool grammar_whole(const char *text, int base, size_t max_digits, int64_t *value)
 {
-	size_t len = strspn(text, base == 8 ? "01234567" : digits);
+	size_t len = strspn(text, base == 8 ? "01234567" : DIGITS);
 
 	*value = strtoll(text, NULL, base);
 	return len > 0 && len <= max_digits && text[len] == '\0';
@@ -99,15 +97,11 @@ static bool is_host_name(const char *host)
 	if (total == 0 || total > HOST_MAX_BYTES)
 		return false;
 	for (;; label += len + 1) {
-		len = strcspn(label, ".");
+		len = strspn(label, LABEL_BYTES);
 		if (len == 0 || len > LABEL_MAX_BYTES || label[0] == '-' || label[len - 1] == '-')
 			return false;
-		for (size_t i = 0; i < len; i++)
-			if (strchr(alphanumeric, label[i]) == NULL &&
-			    strchr("-_", label[i]) == NULL)
-				return false;
-		if (label[len] == '\0')
-			return true;
+		if (label[len] != '.')
+			return label[len] == '\0';
 	}
 }
 
@@ -116,36 +110,26 @@ static bool is_host(const char *host)
 {
 	struct in_addr ipv4;
 
-	if (host[strspn(host, "0123456789.")] == '\0')
+	if (host[strspn(host, DIGITS ".")] == '\0')
 		return inet_pton(AF_INET, host, &ipv4) == 1;
 	return is_host_name(host);
-}
-
-static bool is_ipv6(const char *host)
-{
-	struct in6_addr ipv6;
-
-	return inet_pton(AF_INET6, host, &ipv6) == 1;
 }
 
 bool grammar_host_port(const char *text, char **host, uint16_t *port)
 {
 	const char *colon = strrchr(text, ':');
 	auto_free char *name = NULL;
+	struct in6_addr ipv6;
+	bool in_brackets;
 	size_t len;
 
 	if (colon == NULL || !is_port(colon + 1, port))
 		return false;
 	len = (size_t)(colon - text);
-	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
-		name = xstrndup(text + 1, len - 2);
-		if (!is_ipv6(name))
-			return false;
-	} else {
-		name = xstrndup(text, len);
-		if (!is_host(name))
-			return false;
-	}
+	in_brackets = len >= 2 && text[0] == '[' && text[len - 1] == ']';
+	name = in_brackets ? xstrndup(text + 1, len - 2) : xstrndup(text, len);
+	if (in_brackets ? inet_pton(AF_INET6, name, &ipv6) != 1 : !is_host(name))
+		return false;
 	if (host != NULL)
 		*host = STEAL(name);
 	return true;
@@ -170,8 +154,7 @@ bool grammar_znode(const char *text)
 		return false;
 	for (const char *part = text + 1;; part += len + 1) {
 		len = strcspn(part, "/");
-		if (len == 0 || (len == 1 && part[0] == '.') ||
-		    (len == 2 && part[0] == '.' && part[1] == '.'))
+		if (len == 0 || (len <= 2 && strspn(part, ".") == len))
 			return false;
 		if (part[len] == '\0')
 			return true;

@@ -38,10 +38,10 @@ void last_good_keep(const struct config *config)
 	if (is_kept(path, config) ||
 	    file_swap(path, config->text.data, config->text.len, &owner, &err))
 		return;
-	log_warning("config_not_kept", KV_STR("file", config->file), KV_STR("path", path),
-	            KV_ERR(&err),
-	            KV_STR("next", "should the file be broken when segue ends while clients are "
-	                           "held, they wait until it is mended"));
+	log_warning(
+	    "config_not_kept", KV_STR("file", config->file), KV_STR("path", path), KV_ERR(&err),
+	    KV_STR("next", "if segue.ini is invalid when segue stops during a hold, clients "
+	                   "wait until the file is corrected"));
 }
 
 struct config *last_good_load(struct strbuf *errors)

@@ -12,24 +12,36 @@
 
 /* --- lines --- */
 
-#define SHOWN_MAX 60 /* bytes of a line that an error shows */
-#define BLANKS    " \t"
-#define KEY_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+#define SHOWN_MAX      60 /* bytes of a line that an error shows */
+#define BLANKS         " \t"
+#define VARIABLE_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+#define KEY_BYTES      VARIABLE_BYTES ".-"
 
-void config_reader_init(struct config_reader *reader, const char *text, size_t len)
-{
-	static const char bom[] = "\xef\xbb\xbf";
+#define LINE_MAX_BYTES 198 /* of a line without its comment: libinih's line buffer has 200 */
 
-	*reader = (struct config_reader){.at = text, .end = text + len, .key = "", .value = ""};
-	strbuf_init(&reader->text);
-	if (len >= 3 && memcmp(text, bom, 3) == 0)
-		reader->at += 3;
-}
+enum line_kind {
+	LINE_EMPTY,    /* blank, or only a comment */
+	LINE_HEADER,   /* [key] */
+	LINE_ENTRY,    /* key = value */
+	LINE_CONTINUED /* an indented value */
+};
 
-void config_reader_fini(struct config_reader *reader)
-{
-	strbuf_fini(&reader->text);
-}
+struct parser {
+	struct config_document *document;
+	struct config_problems *problems;
+	const char *at, *end; /* the text that is not read yet */
+	unsigned line;        /* number of the last line read, from 1 */
+	char quote;           /* the quote that is open in the value, or 0 */
+	bool skip;            /* the indented lines that follow: they continue what is refused */
+
+	/* The last line: its parts are trimmed, without the comment, and "" if it has none. */
+	enum line_kind kind;
+	const char *key; /* of an entry; of a header the text in the brackets */
+	const char *value;
+	bool doubtful; /* only one space before the ";": it may belong to the value */
+	struct strbuf text;
+	const struct err *wrong; /* why the line cannot be read; NULL: it can */
+};
 
 static bool is_blank(char c)
 {
@@ -79,43 +91,42 @@ static char quote_after(char quote, const char *at, bool escaped)
 }
 
 /* `text`: the value from its first byte that is no blank, and perhaps a comment. */
-static bool read_value(struct config_reader *reader, char *text, struct err *err)
+static bool read_value(struct parser *parser, char *text, struct err *err)
 {
 	bool escaped = false;
 	char *at = text;
 
 	for (; *at != '\0' && (*at != ';' || (at > text && !is_blank(at[-1]))); at++) {
-		reader->quote = quote_after(reader->quote, at, escaped);
+		parser->quote = quote_after(parser->quote, at, escaped);
 		escaped = !escaped && *at == '\\';
 	}
-	if (*at == ';' && reader->quote != 0)
+	if (*at == ';' && parser->quote != 0)
 		return err_set(err,
 		               "found \" ;\" inside an open %c quote: allowed: no blank "
 		               "before the ';', or the comment on a line of its own",
-		               reader->quote);
-	reader->doubtful = *at == ';' && at > text && at[-1] == ' ' && !is_blank(at[-2]);
-	reader->value = cut(text, at);
+		               parser->quote);
+	parser->doubtful = *at == ';' && at > text && at[-1] == ' ' && !is_blank(at[-2]);
+	parser->value = cut(text, at);
 	return true;
 }
 
-static bool read_header(struct config_reader *reader, char *line, struct err *err)
+static bool read_header(struct parser *parser, char *line, struct err *err)
 {
-	static const char form[] =
-	    "[section] or [section NAME], and nothing behind it but a comment";
+	static const char form[] = "[section] or [section NAME], followed by nothing but a comment";
 	char *close = strchr(line, ']');
 	const char *rest = close != NULL ? skip_blanks(close + 1) : "";
 
-	reader->kind = CONFIG_LINE_HEADER;
+	parser->kind = LINE_HEADER;
 	if (close == NULL || (*rest != '\0' && !is_comment(*rest)))
 		return refuse(line, form, err);
 	if (close - line - 1 > CONFIG_NAME_MAX)
 		return err_set(err, "found %td bytes in the brackets: allowed: at most %d",
 		               close - line - 1, CONFIG_NAME_MAX);
-	reader->key = cut(line + 1, close);
+	parser->key = cut(line + 1, close);
 	return true;
 }
 
-static bool read_entry(struct config_reader *reader, char *line, struct err *err)
+static bool read_entry(struct parser *parser, char *line, struct err *err)
 {
 	size_t len = strspn(line, KEY_BYTES);
 	char *equals = skip_blanks(line + len);
@@ -125,10 +136,10 @@ static bool read_entry(struct config_reader *reader, char *line, struct err *err
 	if (len > CONFIG_NAME_MAX)
 		return err_set(err, "found a key of %zu bytes: allowed: at most %d", len,
 		               CONFIG_NAME_MAX);
-	reader->kind = CONFIG_LINE_ENTRY;
-	reader->quote = 0;
-	reader->key = cut(line, line + len);
-	return read_value(reader, skip_blanks(equals + 1), err);
+	parser->kind = LINE_ENTRY;
+	parser->quote = 0;
+	parser->key = cut(line, line + len);
+	return read_value(parser, skip_blanks(equals + 1), err);
 }
 
 static bool check_bytes(const struct strbuf *line, struct err *err)
@@ -146,62 +157,54 @@ static bool check_bytes(const struct strbuf *line, struct err *err)
 }
 
 /* Checks the length of what libinih gets: key, '=' and value. */
-static bool check_length(const struct config_reader *reader, struct err *err)
+static bool check_length(const struct parser *parser, struct err *err)
 {
-	size_t len = strlen(reader->key) + strlen(reader->value) + 1;
+	size_t len = strlen(parser->key) + strlen(parser->value) + 1;
 
-	if (len <= CONFIG_LINE_MAX)
+	if (len <= LINE_MAX_BYTES)
 		return true;
-	return err_set(err,
-	               "found a line of %zu bytes: allowed: at most %d; a long value goes on in "
-	               "indented lines",
-	               len, CONFIG_LINE_MAX);
+	return err_set(
+	    err,
+	    "found a line of %zu bytes: allowed: at most %d; a long value can be continued "
+	    "in indented lines",
+	    len, LINE_MAX_BYTES);
 }
 
-static bool take_apart(struct config_reader *reader, struct err *err)
+static bool take_apart(struct parser *parser, struct err *err)
 {
-	char *line = reader->text.data, *text = skip_blanks(line);
+	char *line = parser->text.data, *text = skip_blanks(line);
 
 	if (*text == '\0' || is_comment(*text))
 		return true;
 	if (text > line) {
-		reader->kind = CONFIG_LINE_CONTINUED;
-		return read_value(reader, text, err);
+		parser->kind = LINE_CONTINUED;
+		return read_value(parser, text, err);
 	}
-	return *text == '[' ? read_header(reader, line, err) : read_entry(reader, line, err);
+	return *text == '[' ? read_header(parser, line, err) : read_entry(parser, line, err);
 }
 
-bool config_reader_next(struct config_reader *reader, bool *end, struct err *err)
+/* Returns false with `err` set if the line is refused: libinih would truncate or misread it. */
+static bool read_line(struct parser *parser, struct err *err)
 {
-	const char *start = reader->at, *stop;
+	const char *start = parser->at, *stop;
 
-	reader->kind = CONFIG_LINE_EMPTY;
-	reader->key = "";
-	reader->value = "";
-	reader->doubtful = false;
-	*end = start == reader->end;
-	if (*end)
-		return true;
-	reader->line++;
-	stop = memchr(start, '\n', (size_t)(reader->end - start));
-	reader->at = stop != NULL ? stop + 1 : reader->end;
-	stop = stop != NULL ? stop : reader->end;
+	parser->kind = LINE_EMPTY;
+	parser->key = "";
+	parser->value = "";
+	parser->doubtful = false;
+	parser->line++;
+	stop = memchr(start, '\n', (size_t)(parser->end - start));
+	parser->at = stop != NULL ? stop + 1 : parser->end;
+	stop = stop != NULL ? stop : parser->end;
 	if (stop > start && stop[-1] == '\r')
 		stop--;
-	strbuf_reset(&reader->text);
-	strbuf_append(&reader->text, start, (size_t)(stop - start));
-	return check_bytes(&reader->text, err) && take_apart(reader, err) &&
-	       check_length(reader, err);
+	strbuf_reset(&parser->text);
+	strbuf_append(&parser->text, start, (size_t)(stop - start));
+	return check_bytes(&parser->text, err) && take_apart(parser, err) &&
+	       check_length(parser, err);
 }
 
 /* --- sections and entries --- */
-
-struct parser {
-	struct config_reader reader;
-	struct config_document *document;
-	struct config_problems *problems;
-	bool skip; /* the indented lines that follow: they go on with what is refused */
-};
 
 void config_problem_add(struct config_problems *problems, unsigned line,
                         const struct config_section *section, const char *key, const char *fmt, ...)
@@ -273,14 +276,15 @@ static struct config_section *add_section(struct parser *parser, const char *hea
 	document->sections =
 	    xreallocarray(document->sections, document->count + 1, sizeof(*document->sections));
 	document->sections[document->count] = (struct config_section){
-	    .header = xstrdup(header), .name = xstrdup(name), .line = parser->reader.line};
+	    .header = xstrdup(header), .name = xstrdup(name), .line = parser->line};
 	parser->skip = false;
 	return &document->sections[document->count++];
 }
 
-static void refuse_line(struct parser *parser, const struct err *wrong)
+static void refuse_line(struct parser *parser)
 {
-	config_problem_add(parser->problems, parser->reader.line, NULL, NULL, "%s", wrong->message);
+	config_problem_add(parser->problems, parser->line, NULL, NULL, "%s",
+	                   parser->wrong->message);
 	parser->skip = true;
 }
 
@@ -301,7 +305,7 @@ static void refuse_section(struct parser *parser, const struct config_section *s
 
 static void open_section(struct parser *parser)
 {
-	const char *header = parser->reader.key;
+	const char *header = parser->key;
 	size_t word_len = strcspn(header, BLANKS);
 	auto_free char *word = xstrndup(header, word_len), *full = NULL;
 	auto_strbuf struct strbuf name = STRBUF_INIT, shown = STRBUF_INIT;
@@ -337,21 +341,20 @@ static bool is_free_text(enum config_type type)
 	       type == CONFIG_TYPE_CONNINFOS || type == CONFIG_TYPE_VAR;
 }
 
-/* True if the value of the line may be added to `entry`, which is refused otherwise. `wrong`: why
- * the line cannot be read, or NULL. */
+/* True if the value of the line may be added to `entry`, which is refused otherwise. */
 static bool accept_value(struct parser *parser, const struct config_section *section,
-                         struct config_entry *entry, const struct err *wrong)
+                         struct config_entry *entry)
 {
 	const struct config_key *key =
 	    section->info != NULL ? config_key_find(section->info->kind, entry->key) : NULL;
-	bool ambiguous = parser->reader.doubtful && key != NULL && is_free_text(key->type);
+	bool ambiguous = parser->doubtful && key != NULL && is_free_text(key->type);
 
-	if (wrong == NULL && !ambiguous)
+	if (parser->wrong == NULL && !ambiguous)
 		return true;
 	config_problem_add(
-	    parser->problems, parser->reader.line, section, entry->key, "%s",
-	    wrong != NULL
-	        ? wrong->message
+	    parser->problems, parser->line, section, entry->key, "%s",
+	    parser->wrong != NULL
+	        ? parser->wrong->message
 	        : "found \" ;\" in the value: allowed: two blanks or a tab before a comment "
 	          "(or the comment on a line of its own), no blank before a ';' of the value");
 	entry->refused = true;
@@ -360,39 +363,39 @@ static bool accept_value(struct parser *parser, const struct config_section *sec
 }
 
 /* A refused header still ends the section above it. */
-static bool accept_header(struct parser *parser, const struct err *wrong)
+static bool accept_header(struct parser *parser)
 {
-	if (wrong == NULL) {
+	if (parser->wrong == NULL) {
 		open_section(parser);
 		return true;
 	}
 	add_section(parser, "?", "");
-	refuse_line(parser, wrong);
+	refuse_line(parser);
 	return false;
 }
 
 /* A refused entry is still added, so that its key is not reported as missing. */
-static bool accept_entry(struct parser *parser, const struct err *wrong)
+static bool accept_entry(struct parser *parser)
 {
 	struct config_section *section = last_section(parser);
-	const char *key = parser->reader.key;
 	struct config_entry *entry;
 
+	if (section == NULL && parser->wrong != NULL) {
+		refuse_line(parser);
+		return false;
+	}
 	parser->skip = section == NULL;
 	if (section == NULL) {
-		config_problem_add(parser->problems, parser->reader.line, NULL,
-		                   wrong == NULL ? key : NULL, "%s",
-		                   wrong == NULL ? "found before any section: allowed: a [section] "
-		                                   "line first"
-		                                 : wrong->message);
+		config_problem_add(parser->problems, parser->line, NULL, parser->key,
+		                   "found before any section: allowed: a [section] line first");
 		return false;
 	}
 	section->entries =
 	    xreallocarray(section->entries, section->count + 1, sizeof(*section->entries));
 	entry = &section->entries[section->count++];
 	*entry = (struct config_entry){
-	    .key = xstrdup(key), .value = STRBUF_INIT, .line = parser->reader.line};
-	return accept_value(parser, section, entry, wrong);
+	    .key = xstrdup(parser->key), .value = STRBUF_INIT, .line = parser->line};
+	return accept_value(parser, section, entry);
 }
 
 /* True if an indented line looks like a key of this section. That is a mistake, which would become
@@ -405,73 +408,78 @@ static bool looks_like_key(const struct config_section *section, const char *val
 	       value[strlen(word) + strspn(value + strlen(word), BLANKS)] == '=';
 }
 
-static bool accept_continuation(struct parser *parser, const struct err *wrong)
+static bool accept_continuation(struct parser *parser)
 {
 	const struct config_section *section = last_section(parser);
 	struct config_entry *entry = last_entry(parser);
 
 	if (parser->skip)
 		return false;
-	if (wrong == NULL && (entry == NULL || looks_like_key(section, parser->reader.value))) {
-		config_problem_add(parser->problems, parser->reader.line, section, NULL,
-		                   "found an indented line: allowed: only to go on with the value "
-		                   "above it; a key begins at the start of its line");
+	if (parser->wrong == NULL && (entry == NULL || looks_like_key(section, parser->value))) {
+		config_problem_add(parser->problems, parser->line, section, NULL,
+		                   "found an indented line: allowed: only as a continuation of "
+		                   "the value above; a key starts at the beginning of its line");
 		return false;
 	}
 	if (entry == NULL) {
-		refuse_line(parser, wrong);
+		refuse_line(parser);
 		return false;
 	}
-	return accept_value(parser, section, entry, wrong) && *parser->reader.value != '\0';
+	return accept_value(parser, section, entry) && *parser->value != '\0';
 }
 
-/* True if the line is to be passed to libinih. `wrong`: why it cannot be read, or NULL. */
-static bool accept_line(struct parser *parser, const struct err *wrong)
+/* Notes each ${SEGUE_...}, but not "$${SEGUE_...}", which is no variable. */
+static void note_variables(struct parser *parser, const char *text, size_t len)
 {
-	switch (parser->reader.kind) {
-	case CONFIG_LINE_EMPTY:
-		if (wrong != NULL)
-			refuse_line(parser, wrong);
-		return false;
-	case CONFIG_LINE_HEADER:
-		return accept_header(parser, wrong);
-	case CONFIG_LINE_ENTRY:
-		return accept_entry(parser, wrong);
-	case CONFIG_LINE_CONTINUED:
-		return accept_continuation(parser, wrong);
-	}
-	return false;
-}
+	struct config_document *document = parser->document;
 
-static void write_line(const struct config_reader *line, char *out, size_t size)
-{
-	switch (line->kind) {
-	case CONFIG_LINE_EMPTY:
-		return;
-	case CONFIG_LINE_HEADER:
-		snprintf(out, size, "[%s]", line->key);
-		return;
-	case CONFIG_LINE_ENTRY:
-		snprintf(out, size, "%s=%s", line->key, line->value);
-		return;
-	case CONFIG_LINE_CONTINUED:
-		snprintf(out, size, " %s", line->value);
-		return;
+	for (const char *at = text; at < text + len; at++) {
+		if (*at != '$' || *++at != '{' ||
+		    strncmp(at + 1, CONFIG_VARIABLE_PREFIX, strlen(CONFIG_VARIABLE_PREFIX)) != 0)
+			continue;
+		document->variables =
+		    xreallocarray(document->variables, document->variable_count + 1,
+		                  sizeof(*document->variables));
+		document->variables[document->variable_count++] = (struct config_variable){
+		    .name = xstrndup(at + 1, strspn(at + 1, VARIABLE_BYTES)), .line = parser->line};
 	}
 }
 
-/* The ini_reader of libinih; works like fgets(). */
+/* The ini_reader of libinih; works like fgets(). A line that is not accepted becomes "". */
 static char *give_line(char *out, int size, void *stream)
 {
 	struct parser *parser = stream;
+	const char *start = parser->at;
 	struct err err;
-	bool end, fine = config_reader_next(&parser->reader, &end, &err);
 
 	*out = '\0';
-	if (fine && end)
+	if (start == parser->end)
 		return NULL;
-	if (accept_line(parser, fine ? NULL : &err))
-		write_line(&parser->reader, out, (size_t)size);
+	parser->wrong = read_line(parser, &err) ? NULL : &err;
+	if (parser->wrong == NULL) {
+		note_variables(parser, parser->key, strlen(parser->key));
+		note_variables(parser, parser->value, strlen(parser->value));
+	} else { /* its comment counts, too: its error is enough */
+		note_variables(parser, start, (size_t)(parser->at - start));
+	}
+	switch (parser->kind) {
+	case LINE_EMPTY:
+		if (parser->wrong != NULL)
+			refuse_line(parser);
+		break;
+	case LINE_HEADER:
+		if (accept_header(parser))
+			snprintf(out, (size_t)size, "[%s]", parser->key);
+		break;
+	case LINE_ENTRY:
+		if (accept_entry(parser))
+			snprintf(out, (size_t)size, "%s=%s", parser->key, parser->value);
+		break;
+	case LINE_CONTINUED:
+		if (accept_continuation(parser))
+			snprintf(out, (size_t)size, " %s", parser->value);
+		break;
+	}
 	return out;
 }
 
@@ -482,8 +490,7 @@ static int take_value(void *arg, const char *section, const char *key, const cha
 	struct config_entry *entry = last_entry(parser);
 
 	(void)section;
-	if (entry == NULL || strcmp(key, entry->key) != 0 ||
-	    strcmp(value, parser->reader.value) != 0)
+	if (entry == NULL || strcmp(key, entry->key) != 0 || strcmp(value, parser->value) != 0)
 		return 0; /* a libinih with other limits: never take a part of a value */
 	if (entry->value.len > 0)
 		strbuf_append_char(&entry->value, ' ');
@@ -494,16 +501,23 @@ static int take_value(void *arg, const char *section, const char *key, const cha
 void config_parse(const char *text, size_t len, struct config_document *out,
                   struct config_problems *problems)
 {
-	struct parser parser = {.document = out, .problems = problems};
+	static const char bom[] = "\xef\xbb\xbf";
+	struct parser parser = {.document = out,
+	                        .problems = problems,
+	                        .at = text,
+	                        .end = text + len,
+	                        .text = STRBUF_INIT};
 	int refused;
 
 	*out = (struct config_document){.count = 0};
-	config_reader_init(&parser.reader, text, len);
+	if (len >= 3 && memcmp(text, bom, 3) == 0)
+		parser.at += 3;
 	refused = ini_parse_stream(give_line, &parser, take_value, &parser);
 	if (refused != 0)
-		config_problem_add(problems, refused > 0 ? (unsigned)refused : 0, NULL, NULL,
-		                   "this libinih does not read the line as segue does");
-	config_reader_fini(&parser.reader);
+		config_problem_add(
+		    problems, refused > 0 ? (unsigned)refused : 0, NULL, NULL,
+		    "this version of libinih parses the line differently from segue");
+	strbuf_fini(&parser.text);
 }
 
 void config_document_free(struct config_document *document)
@@ -519,6 +533,9 @@ void config_document_free(struct config_document *document)
 		free(section->header);
 		free(section->name);
 	}
+	for (size_t i = 0; i < document->variable_count; i++)
+		free(document->variables[i].name);
+	free(document->variables);
 	free(document->sections);
 	*document = (struct config_document){.count = 0};
 }

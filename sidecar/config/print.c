@@ -40,11 +40,6 @@ static void print_roff_sentences(FILE *out, const char *text)
 	fputc('\n', out);
 }
 
-static bool has_preset(const struct config_key *key)
-{
-	return key->preset != NULL && *key->preset != '\0';
-}
-
 /* "Allowed: 1s to 10m.", for types whose help text does not describe the allowed values. */
 static void append_allowed(struct strbuf *out, const struct config_key *key)
 {
@@ -63,7 +58,7 @@ static void man_key(FILE *out, const struct config_key *key)
 	print_roff(out, key->name);
 	fputs(config_key_is_prefix(key) ? "NAME" : "", out);
 	fputs(" =", out);
-	if (has_preset(key)) {
+	if (key->preset != NULL && *key->preset != '\0') {
 		fputc(' ', out);
 		print_roff(out, key->preset);
 	}
@@ -113,9 +108,7 @@ static void print_comment(FILE *out, const char *text)
 static void sample_key(FILE *out, const struct config_key *key, bool section_is_active)
 {
 	bool required = (key->flags & CONFIG_REQUIRED) != 0 && key->preset == NULL;
-	const char *value = key->example != NULL  ? key->example
-	                    : key->preset != NULL ? key->preset
-	                                          : "";
+	const char *value = key->example != NULL ? key->example : key->preset;
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 
 	strbuf_printf(&text, "%s ", key->help);

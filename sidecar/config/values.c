@@ -14,9 +14,7 @@
 
 #define EXPANDED_MAX ((size_t)64 * 1024) /* bytes of one value */
 
-static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-static const char letters_digits[] =
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
 
 static bool append_checked(struct strbuf *out, const char *name, const char *value, struct err *err)
 {
@@ -36,7 +34,7 @@ static bool append_checked(struct strbuf *out, const char *name, const char *val
 /* `at` is after the "${". Sets *end to the byte after the "}". */
 static bool expand_one(const char *at, const char **end, struct strbuf *out, struct err *err)
 {
-	size_t len = strspn(at, letters) > 0 ? strspn(at, letters_digits) : 0;
+	size_t len = strspn(at, LETTERS) > 0 ? strspn(at, LETTERS "0123456789") : 0;
 	const char *close = strchr(at, '}');
 	auto_free char *name = xstrndup(at, len);
 	auto_free char *fallback = NULL;
@@ -85,54 +83,37 @@ bool config_value_expand(const char *text, struct strbuf *out, struct err *err)
 #define SHOWN_MAX 80 /* bytes of a value that an error shows */
 
 struct type {
-	/* Of a number: of an enum the index, of a bool 0 or 1. */
-	bool (*read)(const struct config_key *key, const char *text, int64_t *value);
-	bool (*takes)(const char *text); /* of a string */
+	bool (*takes)(const char *text); /* of a string; NULL: a number, see read_number() */
 	bool is_list;                    /* a string, without the blanks that a person puts in */
 	const char *allowed;             /* NULL: the row says it */
 };
 
-static bool in_bounds(const struct config_key *key, int64_t value)
+/* Of an enum the index, of a bool 0 or 1. */
+static bool read_number(const struct config_key *key, const char *text, int64_t *value)
 {
-	return value >= key->min && value <= key->max;
-}
+	bool is_number = false;
 
-static bool read_enum(const struct config_key *key, const char *text, int64_t *value)
-{
-	for (*value = 0; key->choices[*value] != NULL; (*value)++)
-		if (strcmp(key->choices[*value], text) == 0)
-			return true;
-	return false;
-}
-
-static bool read_bool(const struct config_key *key, const char *text, int64_t *value)
-{
-	(void)key;
-	*value = strcmp(text, "yes") == 0;
-	return *value != 0 || strcmp(text, "no") == 0;
-}
-
-static bool read_duration(const struct config_key *key, const char *text, int64_t *value)
-{
 	*value = 0;
+	if (key->type == CONFIG_TYPE_ENUM) {
+		while (key->choices[*value] != NULL && strcmp(key->choices[*value], text) != 0)
+			++*value;
+		return key->choices[*value] != NULL;
+	}
+	if (key->type == CONFIG_TYPE_BOOL) {
+		*value = strcmp(text, "yes") == 0;
+		return *value != 0 || strcmp(text, "no") == 0;
+	}
 	if ((key->flags & CONFIG_AUTO) != 0 && strcmp(text, "auto") == 0)
 		return true;
-	return grammar_duration(text, value) && in_bounds(key, *value);
-}
-
-static bool read_size(const struct config_key *key, const char *text, int64_t *value)
-{
-	return grammar_size(text, value) && in_bounds(key, *value);
-}
-
-static bool read_count(const struct config_key *key, const char *text, int64_t *value)
-{
-	return grammar_whole(text, 10, 9, value) && in_bounds(key, *value);
-}
-
-static bool read_mode(const struct config_key *key, const char *text, int64_t *value)
-{
-	return grammar_whole(text, 8, 5, value) && in_bounds(key, *value);
+	if (key->type == CONFIG_TYPE_DURATION)
+		is_number = grammar_duration(text, value);
+	else if (key->type == CONFIG_TYPE_SIZE)
+		is_number = grammar_size(text, value);
+	else if (key->type == CONFIG_TYPE_COUNT)
+		is_number = grammar_whole(text, 10, 9, value);
+	else if (key->type == CONFIG_TYPE_MODE)
+		is_number = grammar_whole(text, 8, 5, value);
+	return is_number && *value >= key->min && *value <= key->max;
 }
 
 static bool takes_path(const char *text)
@@ -185,12 +166,7 @@ static bool takes_any(const char *text)
 }
 
 static const struct type types[] = {
-    [CONFIG_TYPE_ENUM] = {.read = read_enum},
-    [CONFIG_TYPE_BOOL] = {.read = read_bool, .allowed = "yes | no"},
-    [CONFIG_TYPE_DURATION] = {.read = read_duration},
-    [CONFIG_TYPE_SIZE] = {.read = read_size},
-    [CONFIG_TYPE_COUNT] = {.read = read_count},
-    [CONFIG_TYPE_MODE] = {.read = read_mode},
+    [CONFIG_TYPE_BOOL] = {.allowed = "yes | no"},
     [CONFIG_TYPE_NAME] = {.takes = grammar_name,
                           .allowed = "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front"},
     [CONFIG_TYPE_CLUSTER] = {.takes = grammar_name,
@@ -211,7 +187,7 @@ static const struct type types[] = {
                                            "below it"},
     [CONFIG_TYPE_HOSTS] = {.takes = grammar_zookeeper_hosts,
                            .is_list = true,
-                           .allowed = "host:port, comma separated, and perhaps a /chroot behind "
+                           .allowed = "host:port, comma separated, and perhaps a /chroot after "
                                       "the last"},
     [CONFIG_TYPE_ZNODE] = {.takes = grammar_znode,
                            .allowed = "an absolute znode path, no part of it empty, . or .."},
@@ -227,26 +203,29 @@ static const struct type types[] = {
     [CONFIG_TYPE_VAR] = {.takes = takes_any, .allowed = "any text"},
 };
 
-static void append_duration(struct strbuf *out, int64_t ms)
-{
-	if (ms != 0 && ms % HOUR == 0)
-		strbuf_printf(out, "%" PRId64 "h", ms / HOUR);
-	else if (ms != 0 && ms % MINUTE == 0)
-		strbuf_printf(out, "%" PRId64 "m", ms / MINUTE);
-	else if (ms % SECOND == 0)
-		strbuf_printf(out, "%" PRId64 "s", ms / SECOND);
-	else
-		strbuf_printf(out, "%" PRId64 "ms", ms);
-}
+struct unit {
+	const char *name;
+	int64_t size;
+};
 
-static void append_size(struct strbuf *out, int64_t bytes)
-{
-	static const char *const units[] = {"", "kB", "MB", "GB", "TB"};
-	size_t unit = 0;
+static const struct unit durations[] = {{"h", HOUR}, {"m", MINUTE}, {"s", SECOND}, {"ms", 1}};
+static const struct unit sizes[] = {
+    {"TB", TB}, {"GB", TB >> 10}, {"MB", TB >> 20}, {"kB", TB >> 30}, {"", 1}};
 
-	for (; bytes != 0 && bytes % 1024 == 0 && unit + 1 < ARRAY_LEN(units); unit++)
-		bytes /= 1024;
-	strbuf_printf(out, "%" PRId64 "%s", bytes, units[unit]);
+/* "10m to 1h", each in the largest unit of which it is a multiple; 0 is "0" and `zero`. */
+static void append_range(const struct config_key *key, const struct unit *units, const char *zero,
+                         struct strbuf *out)
+{
+	const int64_t bounds[] = {key->min, key->max};
+
+	for (size_t i = 0; i < ARRAY_LEN(bounds); i++) {
+		const struct unit *unit = units;
+
+		while (bounds[i] % unit->size != 0)
+			unit++;
+		strbuf_printf(out, "%s%" PRId64 "%s", i > 0 ? " to " : "", bounds[i] / unit->size,
+		              bounds[i] == 0 ? zero : unit->name);
+	}
 }
 
 void config_value_allowed(const struct config_key *key, struct strbuf *out)
@@ -256,14 +235,10 @@ void config_value_allowed(const struct config_key *key, struct strbuf *out)
 			strbuf_printf(out, "%s%s", i > 0 ? " | " : "", key->choices[i]);
 	} else if (key->type == CONFIG_TYPE_DURATION) {
 		strbuf_append_str(out, (key->flags & CONFIG_AUTO) != 0 ? "auto | " : "");
-		append_duration(out, key->min);
-		strbuf_append_str(out, " to ");
-		append_duration(out, key->max);
+		append_range(key, durations, "s", out);
 		strbuf_append_str(out, " (units: ms, s, m, h)");
 	} else if (key->type == CONFIG_TYPE_SIZE) {
-		append_size(out, key->min);
-		strbuf_append_str(out, " to ");
-		append_size(out, key->max);
+		append_range(key, sizes, "", out);
 		strbuf_append_str(out, " (units: B, kB, MB, GB, TB; bytes without one)");
 	} else if (key->type == CONFIG_TYPE_COUNT) {
 		strbuf_printf(out, "%" PRId64 " to %" PRId64, key->min, key->max);
@@ -282,7 +257,7 @@ static bool refuse(const struct config_key *key, const char *text, const char *d
 	auto_strbuf struct strbuf shown = STRBUF_INIT, allowed = STRBUF_INIT;
 
 	if (key->type == CONFIG_TYPE_CONNINFO || key->type == CONFIG_TYPE_CONNINFOS) {
-		strbuf_append_str(&shown, "what is no connection string");
+		strbuf_append_str(&shown, "an invalid connection string");
 	} else {
 		strbuf_append_char(&shown, '"');
 		strbuf_append_escaped(&shown, text, strlen(text), SHOWN_MAX);
@@ -296,10 +271,10 @@ static bool set_number(const struct config_key *key, const char *text, void *at,
 {
 	int64_t value;
 
-	if (!types[key->type].read(key, text, &value))
+	if (!read_number(key, text, &value))
 		return refuse(key, text, "", err);
 	if (key->type == CONFIG_TYPE_MODE && value != 0 && (value & S_IRUSR) == 0)
-		return refuse(key, text, " (without 0400 its owner could not read it)", err);
+		return refuse(key, text, " (its owner could not read the file)", err);
 	if (key->type == CONFIG_TYPE_BOOL)
 		*(bool *)at = value != 0;
 	else if (key->type == CONFIG_TYPE_ENUM || key->type == CONFIG_TYPE_MODE)
@@ -309,22 +284,17 @@ static bool set_number(const struct config_key *key, const char *text, void *at,
 	return true;
 }
 
-/* A person may put blanks around the commas; the client library of ZooKeeper refuses them. */
-static void strip_blanks(const char *text, struct strbuf *out)
-{
-	for (; *text != '\0'; text++)
-		if (*text != ' ' && *text != '\t')
-			strbuf_append_char(out, *text);
-}
-
-/* `at`: NULL: checks only. */
+/* `at`: NULL: checks only. A person may put blanks around the commas of a list; the client library
+ * of ZooKeeper refuses them. */
 static bool set_string(const struct config_key *key, const char *text, char **at, struct err *err)
 {
 	const struct type *type = &types[key->type];
 	auto_strbuf struct strbuf list = STRBUF_INIT;
 
 	if (type->is_list) {
-		strip_blanks(text, &list);
+		for (; *text != '\0'; text++)
+			if (*text != ' ' && *text != '\t')
+				strbuf_append_char(&list, *text);
 		text = list.data;
 	}
 	if (*text == '\0' ? key->type == CONFIG_TYPE_NODE : !type->takes(text))

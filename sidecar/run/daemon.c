@@ -35,7 +35,7 @@ struct daemon {
 	struct event_base *base;
 	struct event *on_hup, *on_term, *on_int;
 	struct timer *flush_log;
-	struct notify *notify; /* NULL: not under systemd */
+	struct systemd *systemd; /* NULL: not under systemd */
 	struct timer *tell, *beat;
 	int64_t beat_ms; /* between two WATCHDOG=1 */
 	char *told;      /* the STATUS= that was sent last; NULL: none */
@@ -79,7 +79,7 @@ static void tell_status(struct daemon *daemon, bool reloaded)
 	if (!ready && daemon->told != NULL && strcmp(text.data, daemon->told) == 0)
 		return;
 	strbuf_printf(&state, "STATUS=%s\n%s", text.data, ready ? "READY=1" : "");
-	systemd_send(daemon->notify, state.data);
+	systemd_send(daemon->systemd, state.data);
 	daemon->ready = daemon->ready || ready;
 	free(daemon->told);
 	daemon->told = strbuf_detach(&text);
@@ -98,7 +98,7 @@ static void on_beat(void *arg)
 	const struct daemon *daemon = arg;
 
 	timer_start(daemon->beat, daemon->beat_ms);
-	systemd_send(daemon->notify, "WATCHDOG=1");
+	systemd_send(daemon->systemd, "WATCHDOG=1");
 }
 
 /* The watchdog timer has the priority of the work: systemd has to notice a loop that does not get
@@ -107,12 +107,12 @@ static void greet_systemd(struct daemon *daemon)
 {
 	int64_t beat_us;
 
-	daemon->notify = systemd_open();
-	if (daemon->notify == NULL)
+	daemon->systemd = systemd_open();
+	if (daemon->systemd == NULL)
 		return;
 	daemon->tell = timer_new(daemon->base, on_tell, daemon);
 	timer_fire(daemon->tell);
-	beat_us = (int64_t)systemd_watchdog_us(daemon->notify) / BEATS;
+	beat_us = (int64_t)systemd_watchdog_us(daemon->systemd) / BEATS;
 	if (beat_us == 0)
 		return;
 	daemon->beat_ms = larger(beat_us / 1000, 1);
@@ -137,7 +137,7 @@ void daemon_reloaded(struct daemon *daemon, const char *problems)
 		daemon->refused = xasprintf(
 		    "CONFIG REFUSED since %s, the previous configuration is in force: %.*s%s",
 		    daemon->refused_since, (int)len, problems, more ? " (the log has more)" : "");
-	if (daemon->notify != NULL)
+	if (daemon->systemd != NULL)
 		tell_status(daemon, true);
 }
 
@@ -149,7 +149,7 @@ static void on_hup(evutil_socket_t signal, short what, void *arg)
 
 	(void)signal;
 	(void)what;
-	systemd_reloading(daemon->notify);
+	systemd_reloading(daemon->systemd);
 	daemon->options.reload(daemon->options.arg);
 }
 
@@ -159,7 +159,7 @@ static void on_stop(evutil_socket_t signal, short what, void *arg)
 
 	(void)what;
 	log_info("stopping", KV_STR("signal", strsignal(signal)));
-	systemd_send(daemon->notify, "STOPPING=1\nSTATUS=stopping");
+	systemd_send(daemon->systemd, "STOPPING=1\nSTATUS=stopping");
 	event_base_loopbreak(daemon->base);
 }
 
@@ -219,7 +219,7 @@ struct daemon *daemon_create(const struct daemon_options *options)
 void daemon_destroy(struct daemon *daemon)
 {
 	log_set_deferred(NULL, NULL);
-	systemd_close(daemon->notify);
+	systemd_close(daemon->systemd);
 	timer_free(daemon->tell);
 	timer_free(daemon->beat);
 	timer_free(daemon->flush_log);

@@ -312,7 +312,7 @@ static void prepare_target(struct pipeline *pipeline, size_t index, const struct
 
 	strbuf_init(text);
 	template = pipeline->templates[index] = view_compile(target, &err);
-	if (template == NULL && config_place_var(pipeline->config, target, &err))
+	if (template == NULL && config_locate_var(pipeline->config, target, &err))
 		strbuf_printf(errors, "%s\n", err.message);
 	else if (template == NULL)
 		strbuf_printf(errors, "%s template: %s\n", section, err.message);

@@ -298,7 +298,7 @@ static void check_template(struct check *check, const struct config_target *targ
 	if (mustache == NULL || !view_render(cluster, target, topology, mustache, text, &err)) {
 		strbuf_reset(text);
 		check_fail(check,
-		           config_place_var(check->config, target, &err)
+		           config_locate_var(check->config, target, &err)
 		               ? "correct the name there, or use it in the template"
 		               : "correct the template",
 		           "%s", err.message);

@@ -163,13 +163,13 @@ Test(check, what_somebody_new_runs_into_is_told_with_its_cure)
 	expect_line(printed, "/none.mustache: correct template, copy one from "
 	                     "/usr/share/segue/templates");
 	expect_line(printed,
-	            "/none: no file can be made there: No such file or directory: make it, open "
+	            "/none: cannot create a file there: No such file or directory: make it, open "
 	            "create it, writable for the group of segue: install -d -g ");
 	expect_line(printed, lab_printf(lab,
 	                                "there has to be: stats socket %s/none.sock mode 660 "
 	                                "level admin\n",
 	                                lab_dir(lab)));
-	expect_line(printed, ": nobody listens there: is it running (systemctl status)");
+	expect_line(printed, ": no process listens there: is it running (systemctl status)");
 	expect_line(
 	    printed,
 	    lab_printf(
@@ -213,17 +213,17 @@ Test(check, root_looks_with_the_access_of_the_user_who_is_named)
 	                          folder, (unsigned)lab_port(lab), lab_dir(lab), folder));
 	cr_assert_eq(chmod(ini, 0644), 0);
 	cr_expect_eq(lab_run(lab, argv, &output), CMD_FAILED);
-	expect_line(output.data, "looked at as user nobody\n");
+	expect_line(output.data, "checked as user nobody\n");
 	expect_line(output.data,
 	            lab_printf(lab,
-	                       "FAIL  state_dir: %s: no file can be made there: "
+	                       "FAIL  state_dir: %s: cannot create a file there: "
 	                       "Permission denied: make it writable for the group of segue: "
 	                       "chgrp nogroup %s && chmod g+ws %s\n",
 	                       folder, folder, folder));
 	argv[4] = NULL;
 	strbuf_reset(&output);
 	cr_expect_eq(lab_run(lab, argv, &output), CMD_FAILED, "%s", output.data);
-	expect_line(output.data, "looked at as user root\n");
+	expect_line(output.data, "checked as user root\n");
 	expect_line(output.data, lab_printf(lab, "ok    state_dir: %s is writable\n", folder));
 
 	argv[4] = "--user";
@@ -231,7 +231,7 @@ Test(check, root_looks_with_the_access_of_the_user_who_is_named)
 	strbuf_reset(&output);
 	cr_expect_eq(lab_run(lab, argv, &output), CMD_FAILED);
 	expect_line(output.data, "FAIL  config: ");
-	expect_line(output.data, " cannot be read, looked at as user nobody: ");
+	expect_line(output.data, " cannot be read; checked as user nobody: ");
 	argv[5] = "no-such-user";
 	cr_expect_eq(lab_run(lab, argv, &output), CMD_USAGE);
 	expect_line(output.data, "there is no user \"no-such-user\" on this machine\n");
@@ -265,7 +265,7 @@ Test(check, what_is_wrong_is_found_all_at_once)
 	expect_line(printed, "warn  cluster/b: /segue/b/master does not exist: ");
 	expect_line(printed, "FAIL  haproxy/g: ");
 	expect_line(printed, "bad.mustache:1:");
-	expect_line(printed, "/no: no file can be made there: No such file or directory: make it");
+	expect_line(printed, "/no: cannot create a file there: No such file or directory: make it");
 	expect_line(printed, "nobody-of-segue");
 	expect_line(printed, "no.sock: ");
 	expect_line(printed, "FAIL  file/f: ");

@@ -34,7 +34,7 @@ static void must_wait_in_vain(struct fleet_stage *fleet_stage, struct strbuf *ou
 		cr_assert_eq(fleet_stage_run(fleet_stage, output, "wait", "orders", "--timeout",
 		                             timeout, NULL),
 		             1, "%s", output->data);
-		if (strstr(output->data, "segue wait: the store: ") == NULL)
+		if (strstr(output->data, "segue wait: ZooKeeper: ") == NULL)
 			return;
 	}
 	cr_assert_fail("%s", output->data);
@@ -136,7 +136,7 @@ Test(fleet_run, one_that_was_killed_vanishes_with_its_session_and_wait_ends)
 	                             zxid_text(&fleet_stage, zxid), "--timeout", "20s", NULL),
 	             0, "%s", output.data);
 	expect(&output, "proxy0 has confirmed");
-	expect(&output, "proxy1 has vanished with its session");
+	expect(&output, "proxy1 is gone: its session has ended");
 	expect(&output, ": 1\n");
 	cr_assert(fleet_stage_wait_says(&fleet_stage, "proxy1", NULL));
 	fleet_stage_fini(&fleet_stage);
@@ -403,11 +403,11 @@ Test(fleet_run, exit_codes_tell_nobody_from_a_wrong_line)
 	expect(&output, "the master znode does not exist");
 	fleet_stage_name(&fleet_stage, 1);
 	must_wait_in_vain(&fleet_stage, &output);
-	expect(&output, "no sidecar of cluster orders lives");
+	expect(&output, "cluster orders has no live sidecar");
 	cr_assert_eq(
 	    fleet_stage_run(&fleet_stage, &output, "wait", "orders", "--allow-empty", NULL), 0);
 	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "fleet", "orders", NULL), 1);
-	expect(&output, "no sidecar keeps a znode");
+	expect(&output, "no sidecar has a znode");
 	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "fleet", "sales", NULL), 2);
 	expect(&output, "found no [cluster sales]: there is: orders");
 	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "wait", NULL), 2);
@@ -420,6 +420,6 @@ Test(fleet_run, exit_codes_tell_nobody_from_a_wrong_line)
 	lab_process_kill(lab_zk_process(fleet_stage.zk, 0));
 	cr_assert_eq(
 	    fleet_stage_run(&fleet_stage, &output, "wait", "orders", "--timeout", "1s", NULL), 1);
-	expect(&output, "segue wait: the store: ");
+	expect(&output, "segue wait: ZooKeeper: ");
 	fleet_stage_fini(&fleet_stage);
 }

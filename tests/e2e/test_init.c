@@ -137,7 +137,7 @@ Test(init, nothing_of_somebodys_is_lost)
 
 	lab_write_file(template_file, "mine\n");
 	cr_expect_eq(newcomer_inits(&newcomer, "haproxy", main_file, NULL), CMD_FAILED);
-	newcomer_must_read(&newcomer, "is there, and nothing is written: --force");
+	newcomer_must_read(&newcomer, "exists, and nothing is written: --force");
 	cr_expect_str_eq(lab_read_file(newcomer.lab, template_file), "mine\n");
 	cr_expect_eq(newcomer_inits(&newcomer, "haproxy", main_file, "--force"), CMD_OK, "%s",
 	             newcomer.printed);
@@ -188,7 +188,7 @@ Test(init, what_nobody_can_know_is_left_empty_and_check_names_it)
 	lab_write_file(main_file, "global\n\tstats socket /run/a.sock level admin\n");
 	cr_expect_eq(newcomer_inits_bare(&newcomer, "haproxy", main_file, "--cluster", "no/name"),
 	             CMD_USAGE);
-	newcomer_must_read(&newcomer, "nothing is written, as this would be wrong in it:");
+	newcomer_must_read(&newcomer, "nothing is written, because the new segue.ini would have these errors:");
 	cr_expect_neq(access(newcomer.ini_file, F_OK), 0);
 	cr_assert_eq(newcomer_inits_bare(&newcomer, "haproxy", main_file, NULL, NULL), CMD_OK, "%s",
 	             newcomer.printed);
@@ -205,7 +205,7 @@ Test(init, what_nobody_can_know_is_left_empty_and_check_names_it)
 
 	cr_expect_eq(newcomer_inits_bare(&newcomer, "pgbouncer", main_file, NULL, NULL),
 	             CMD_FAILED);
-	newcomer_must_read(&newcomer, "segue.ini is there, but is wrong, and nothing is written: ");
+	newcomer_must_read(&newcomer, "segue.ini exists, but has errors, and nothing is written: ");
 	cr_expect_str_eq(lab_read_file(newcomer.lab, newcomer.ini_file), text);
 	lab_destroy(newcomer.lab);
 }

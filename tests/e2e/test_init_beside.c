@@ -42,7 +42,7 @@ Test(init_append, a_second_proxy_is_added_to_the_file_that_is_there)
 	    newcomer_inits_bare(&newcomer, "pgbouncer", pgbouncer, "--append", "--dry-run"),
 	    CMD_OK);
 	newcomer_must_read(&newcomer,
-	                   "segue.ini would go on with:\n\n; Added by `segue init pgbouncer`");
+	                   "segue.ini would get these lines:\n\n; Added by `segue init pgbouncer`");
 	cr_expect_str_eq(lab_read_file(newcomer.lab, newcomer.ini_file), before);
 
 	cr_expect_eq(newcomer_inits_bare(&newcomer, "pgbouncer", pgbouncer, "--append", NULL),
@@ -87,7 +87,7 @@ Test(init_append, a_further_cluster_gets_its_sections_and_of_several_one_has_to_
 	cr_expect_eq(
 	    newcomer_inits_bare(&newcomer, "haproxy", haproxy, "--append", "--cluster=bills"),
 	    CMD_OK, "%s", newcomer.printed);
-	newcomer_must_read(&newcomer, "is there already, and is used as it is\n");
+	newcomer_must_read(&newcomer, "exists already, and is used as it is\n");
 	cr_expect_str_eq(lab_read_file(newcomer.lab, template_file), "mine\n");
 	text = lab_read_file(newcomer.lab, newcomer.ini_file);
 	cr_expect_not_null(strstr(text, "\n[cluster bills]\n; FILL IN: "), "%s", text);

@@ -151,7 +151,7 @@ Test(report, a_pin_is_given_shown_and_released)
 	start(t.listen);
 	cr_assert_eq(SEGUE("pin", "-s", t.socket, "--force", "orders", "[fd00::1]:5433"), 0, "%s",
 	             t.output.data);
-	expect_printed("orders is pinned to [fd00::1]:5433, whatever the store says, until: segue "
+	expect_printed("orders is pinned to [fd00::1]:5433, regardless of ZooKeeper, until: segue "
 	               "release orders\n");
 	override = kept();
 	cr_assert_eq(override.kind, OVERRIDE_PIN);
@@ -161,7 +161,7 @@ Test(report, a_pin_is_given_shown_and_released)
 	cr_assert_eq(SEGUE("status", "-s", t.socket, "orders"), 0);
 	expect_printed("cluster orders: current\n  PINNED by somebody\n");
 	cr_assert_eq(SEGUE("release", "orders", "-s", t.socket), 0, "%s", t.output.data);
-	expect_printed("orders is released: segue follows the store again\n");
+	expect_printed("orders is released: segue follows ZooKeeper again\n");
 	cr_assert_eq(kept().kind, OVERRIDE_NONE);
 }
 
@@ -213,7 +213,7 @@ Test(report, what_is_typed_wrong_is_usage)
 	cr_assert_eq(SEGUE("pin", "-s", t.socket, "orders", "db1"), 2);
 	expect_printed("\"db1\" is no HOST:PORT");
 	cr_assert_eq(SEGUE("freeze", "-s", t.socket, "../orders"), 2);
-	expect_printed("\"../orders\" is no cluster's name");
+	expect_printed("\"../orders\" is not a valid cluster name");
 	cr_assert_eq(SEGUE("release", "-s", t.socket, "a", "b"), 2);
 	expect_printed("unexpected argument \"b\"");
 	cr_assert_eq(SEGUE("release", "--json", "a"), 2);
@@ -254,7 +254,7 @@ Test(report, one_that_hangs_is_given_up_after_five_seconds)
 	cr_assert_geq(clock_now_ms(), start_ms + 4900);
 	cr_assert_lt(clock_now_ms(), start_ms + 15000);
 	expect_printed("no answer in time");
-	expect_printed("segue status tells what counts now");
+	expect_printed("segue status shows what is in force now");
 	lab_process_thaw(process);
 }
 
@@ -267,7 +267,7 @@ Test(report, over_tcp_there_is_the_status_alone)
 	expect_printed("cluster orders: current\n");
 	cr_assert_null(strchr(t.output.data, '\033'), "colours, and no terminal");
 	cr_assert_eq(SEGUE("freeze", "-s", listen, "orders"), 1);
-	expect_printed("over TCP nobody gives orders");
+	expect_printed("it accepts no commands over TCP");
 	cr_assert_eq(kept().kind, OVERRIDE_NONE);
 }
 

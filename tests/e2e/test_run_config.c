@@ -121,10 +121,10 @@ Test(run_config, a_template_that_only_haproxy_refuses_is_refused_and_the_next_mo
 	                          "output = %s\ncheck_command = sh -c 'cat \"$0\"; exit 3' {}\n",
 	                          ini_of(&run), run.template_file, lab_path(run.lab, "x")));
 	hup(&run);
-	expect_refused(&run, "[file x] check_command refuses what ", "sh exited with 3: ");
+	expect_refused(&run, "[file x] check_command rejects the text that ", "sh exited with 3: ");
 	run_write_template(&run, "\tfrobnicate 1\n");
 	hup(&run);
-	expect_refused(&run, "[haproxy local] check_command refuses what ", run.template_file);
+	expect_refused(&run, "[haproxy local] check_command rejects the text that ", run.template_file);
 	cr_assert_str_eq(lab_read_file(run.lab, run.output), file);
 	cr_assert(no_hidden_file(&run), "a probe was left behind");
 	expect_moves(&run, 1);
@@ -450,7 +450,7 @@ Test(run_config, a_refused_reload_stands_in_the_status_until_one_is_taken)
 	setenv("STATE_DIRECTORY", lab_path(run.lab, "state"), 1);
 	said = output_of(&run, (const char *[]){segue, "status", "-c", file, NULL}, 2);
 	cr_assert_not_null(
-	    strstr(said, lab_printf(run.lab, "can be asked all the same: segue status -s %s\n",
+	    strstr(said, lab_printf(run.lab, "can still be asked: segue status -s %s\n",
 	                            strchr(lab_segue_listen(run.segue), '/'))),
 	    "%s", said);
 	lab_write_file(file, good);

@@ -216,7 +216,7 @@ Test(run_override, a_pin_to_what_is_no_primary_of_the_cluster_is_refused_without
 	failover_stage_must_say(&failover_stage, "event=pinned ", NULL);
 	lab_segue_mark(failover_stage.segue);
 	output = pin(&failover_stage, lab_pg_port(other, 0), true, 0);
-	cr_expect_not_null(strstr(output, "done all the same, as --force says"), "%s", output);
+	cr_expect_not_null(strstr(output, "done anyway, because of --force"), "%s", output);
 	failover_stage_must_say(&failover_stage, "event=pinned ", NULL);
 	failover_stage_fini(&failover_stage);
 }

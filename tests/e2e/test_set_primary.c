@@ -226,7 +226,7 @@ Test(set_primary, a_stray_that_lives_on_a_higher_timeline_wins_nothing)
 	lab_pg_promote(repmgr_stage.pg, 1);
 	repmgr_stage_must_name(&repmgr_stage, 1, 2);
 	expect_file(1);
-	must_refuse(0, "takes writes, too, on timeline 2: stop it first");
+	must_refuse(0, "also takes writes, on timeline 2: stop it first");
 	cr_assert_eq(repmgr_stage_primary(&repmgr_stage, NULL), 1);
 	cr_assert_eq(set(repmgr_stage.publishers[0], 0, true, &output), 0, "%s", output.data);
 	for (int i = 0; i < CROWD_NODES; i++)
@@ -263,7 +263,7 @@ Test(set_primary, the_server_is_asked_first)
 	for (int i = 0; i < CROWD_NODES; i++)
 		lab_process_kill(process(i));
 	cr_assert_eq(set(repmgr_stage.publishers[0], 1, true, &output), 0, "%s", output.data);
-	cr_assert_not_null(strstr(output.data, "as --force says"), "%s", output.data);
+	cr_assert_not_null(strstr(output.data, "because of --force"), "%s", output.data);
 	cr_assert_eq(repmgr_stage_primary(&repmgr_stage, NULL), 1);
 	start_sidecar();
 	must_set(sidecar, 0);

@@ -125,14 +125,14 @@ Test(template_haproxy, every_topology_passes_the_check)
 Test(template_haproxy, settings_come_from_vars)
 {
 	static const struct config_var vars[] = {
-	    {(char *)"rw_bind", (char *)"127.0.0.1:6000"},
-	    {(char *)"ro_bind", (char *)"[::1]:6001"},
-	    {(char *)"timeout_connect", (char *)"2s"},
-	    {(char *)"timeout_idle", (char *)"8h"},
-	    {(char *)"retries", (char *)"30"},
-	    {(char *)"check_interval", (char *)"500ms"},
-	    {(char *)"slots", (char *)"2"},
-	    {(char *)"maxconn", (char *)"90"},
+	    {.name = (char *)"rw_bind", .value = (char *)"127.0.0.1:6000"},
+	    {.name = (char *)"ro_bind", .value = (char *)"[::1]:6001"},
+	    {.name = (char *)"timeout_connect", .value = (char *)"2s"},
+	    {.name = (char *)"timeout_idle", .value = (char *)"8h"},
+	    {.name = (char *)"retries", .value = (char *)"30"},
+	    {.name = (char *)"check_interval", .value = (char *)"500ms"},
+	    {.name = (char *)"slots", .value = (char *)"2"},
+	    {.name = (char *)"maxconn", .value = (char *)"90"},
 	};
 	static const char *const wanted[] = {
 	    "bind 127.0.0.1:6000\n",      "bind [::1]:6001\n",  "timeout connect 2s\n",
@@ -155,8 +155,8 @@ Test(template_haproxy, settings_come_from_vars)
 Test(template_haproxy, two_clusters_load_together)
 {
 	static const struct config_var vars[] = {
-	    {(char *)"rw_bind", (char *)"127.0.0.1:6000"},
-	    {(char *)"ro_bind", (char *)"127.0.0.1:6001"},
+	    {.name = (char *)"rw_bind", .value = (char *)"127.0.0.1:6000"},
+	    {.name = (char *)"ro_bind", .value = (char *)"127.0.0.1:6001"},
 	};
 	auto_strbuf struct strbuf first = STRBUF_INIT, second = STRBUF_INIT;
 	struct topology topology;
@@ -208,8 +208,9 @@ static void check_text(const char *what, const struct strbuf *text, void *arg)
 
 Test(template_haproxy, the_cookbook_passes_the_check_and_holds_clients)
 {
-	static const struct config_var bind[] = {{(char *)"bind", (char *)"127.0.0.1:6000"},
-	                                         {(char *)"share", (char *)"7"}};
+	static const struct config_var bind[] = {
+	    {.name = (char *)"bind", .value = (char *)"127.0.0.1:6000"},
+	    {.name = (char *)"share", .value = (char *)"7"}};
 	static const char *const names[] = {"single-primary", "two-clusters", "patroni-tags"};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -246,7 +247,7 @@ Test(template_haproxy, two_clusters_of_the_cookbook_load_together)
 	template_topology(&topology, true, 1, "10.0.0.");
 	for (int i = 0; i < 2; i++) {
 		auto_free char *place = xasprintf("127.0.0.1:60%d0", i);
-		const struct config_var bind = {(char *)"bind", place};
+		const struct config_var bind = {.name = (char *)"bind", .value = place};
 		const struct template_case recipe = {TWO_CLUSTERS, CONFIG_TARGET_HAPROXY,
 		                                     clusters[i], &bind, 1};
 		auto_strbuf struct strbuf out = STRBUF_INIT;

@@ -172,12 +172,12 @@ static void expect_shown(const struct judge *judge, const char *database, const 
 Test(template_pgbouncer, settings_come_from_vars_and_are_quoted)
 {
 	static const struct config_var vars[] = {
-	    {(char *)"dbname", (char *)"shop"},
-	    {(char *)"ro_dbname", (char *)"shop.readers"},
-	    {(char *)"pool_mode", (char *)"transaction"},
-	    {(char *)"pool_size", (char *)"31"},
-	    {(char *)"ro_pool_size", (char *)"32"},
-	    {(char *)"auth_user", (char *)"o'hara user=postgres"},
+	    {.name = (char *)"dbname", .value = (char *)"shop"},
+	    {.name = (char *)"ro_dbname", .value = (char *)"shop.readers"},
+	    {.name = (char *)"pool_mode", .value = (char *)"transaction"},
+	    {.name = (char *)"pool_size", .value = (char *)"31"},
+	    {.name = (char *)"ro_pool_size", .value = (char *)"32"},
+	    {.name = (char *)"auth_user", .value = (char *)"o'hara user=postgres"},
 	};
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 	struct topology topology;
@@ -212,7 +212,8 @@ Test(template_pgbouncer, without_a_primary_the_text_is_refused)
 
 Test(template_pgbouncer, a_name_that_the_file_cannot_hold_is_refused)
 {
-	static const struct config_var vars[] = {{(char *)"dbname", (char *)"my shop"}};
+	static const struct config_var vars[] = {
+	    {.name = (char *)"dbname", .value = (char *)"my shop"}};
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 	struct topology topology;
 	struct pgbouncer_ini ini;

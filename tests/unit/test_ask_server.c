@@ -40,5 +40,5 @@ Test(ask_server, what_is_none_is_said)
 	expect(&standby, "78",
 	       "[fd00::1]:5432 (db1) has system identifier 77, and the cluster has 78");
 	expect(&silent, "77", "[fd00::1]:5432 (db1) cannot be asked: refused: Connection refused");
-	expect(&full, "77", "[fd00::1]:5432 (db1) takes no row: no space left");
+	expect(&full, "77", "[fd00::1]:5432 (db1) accepts no test row: no space left");
 }

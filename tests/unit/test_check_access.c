@@ -130,7 +130,7 @@ Test(check_access, a_listen_socket_that_cannot_be_made_is_a_warning)
 	config.listen = listen;
 	check_listen(&check);
 	cr_expect_eq(check.failed, 0);
-	want = xasprintf("warn  listen: %s/s cannot be made: segue runs without /readyz, segue "
+	want = xasprintf("warn  listen: %s/s cannot be created: segue runs without /readyz, segue "
 	                 "status and segue pin: %s\n",
 	                 folder, fix);
 	expect_printed(want);

@@ -187,9 +187,9 @@ Test(cmd_render, nothing_installed_yet_is_a_difference)
 Test(cmd_render, before_anything_was_applied_servers_are_made_up)
 {
 	auto_free char *want =
-	    xasprintf("segue render: nothing was applied for cluster 'orders' yet, going by "
-	              "%s/state: the servers 192.0.2.1 and 192.0.2.2 are made up; --topology "
-	              "names others\n",
+	    xasprintf("segue render: no topology of cluster 'orders' is in "
+	              "%s/state yet: the servers 192.0.2.1 and 192.0.2.2 are examples; use "
+	              "--topology for others\n",
 	              folder);
 
 	cr_assert_eq(RUN("-c", "segue.ini", "lone"), CMD_OK);

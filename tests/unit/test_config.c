@@ -163,7 +163,7 @@ Test(config, a_file_without_a_target_is_a_warning)
 
 	cr_assert_str_eq(
 	    config->warnings.data,
-	    "t.ini: no [haproxy NAME], [pgbouncer NAME] or [file NAME] section: nothing to keep true\n");
+	    "t.ini: no [haproxy NAME], [pgbouncer NAME] or [file NAME] section: there is no target to update\n");
 	config_free(config);
 }
 
@@ -290,12 +290,13 @@ Test(config, a_variable_that_is_one_letter_off_is_refused)
 
 	setenv("SEGUE_DBNAM", "orders", 1);
 	cr_assert_null(config_load_text("t.ini", text, strlen(text), &errors));
-	cr_expect_not_null(strstr(errors.data, ": found SEGUE_DBNAM in the environment, "), "%s",
-	                   errors.data);
+	cr_expect_not_null(strstr(errors.data, ": found the environment variable SEGUE_DBNAM, "),
+	                   "%s", errors.data);
 	setenv("SEGUE_DBNAME", "orders", 1);
 	config = load(text);
-	cr_expect_not_null(strstr(config->warnings.data, "the nearest name is SEGUE_DBNAME\n"),
-	                   "%s", config->warnings.data);
+	cr_expect_not_null(
+	    strstr(config->warnings.data, "most similar name in it is SEGUE_DBNAME\n"), "%s",
+	    config->warnings.data);
 	config_free(config);
 	strbuf_fini(&errors);
 }
@@ -342,10 +343,10 @@ Test(config, an_error_of_a_var_gets_the_line_of_its_key)
 		struct err err;
 
 		(void)err_set(&err, "var.x: wrong");
-		cr_expect(config_place_var(config, &config->targets[0], &err));
+		cr_expect(config_locate_var(config, &config->targets[0], &err));
 		cr_expect_str_eq(err.message, cases[i].shown, "%s", err.message);
 		(void)err_set(&err, "var.y: wrong");
-		cr_expect(config_place_var(config, &config->targets[0], &err));
+		cr_expect(config_locate_var(config, &config->targets[0], &err));
 		cr_expect_null(strstr(err.message, " line "), "%s", err.message);
 		config_free(config);
 	}

@@ -18,15 +18,15 @@
 #define PATH_ALLOWED     "an absolute path without blanks"
 #define ZNODE_ALLOWED    "an absolute znode path, no part of it empty, . or .."
 #define SIZES_ALLOWED    "0 to 1024TB (units: B, kB, MB, GB, TB; bytes without one)"
-#define HOSTS_ALLOWED    "host:port, comma separated, and perhaps a /chroot behind the last"
+#define HOSTS_ALLOWED    "host:port, comma separated, and perhaps a /chroot after the last"
 #define SOCKET_ALLOWED   "an absolute path without blanks of at most 107 bytes, or host:port"
 #define CONNINFO_ALLOWED "keyword=value pairs or a postgresql:// URI"
 #define COMMENT_ALLOWED                                                                             \
 	"found \" ;\" in the value: allowed: two blanks or a tab before a comment (or the comment " \
 	"on a line of its own), no blank before a ';' of the value\n"
-#define INDENT_ALLOWED                                                                             \
-	"found an indented line: allowed: only to go on with the value above it; a key begins at " \
-	"the start of its line\n"
+#define INDENT_ALLOWED                                                                                 \
+	"found an indented line: allowed: only as a continuation of the value above; a key starts at " \
+	"the beginning of its line\n"
 
 static void expect_bytes(const char *text, size_t len, const char *expected)
 {
@@ -134,9 +134,9 @@ Test(config_errors, values_of_clusters)
 	    {"presence = true", "presence: found \"true\": allowed: yes | no"},
 	    {"verify = on", "verify: found \"on\": allowed: disable | prefer | require"},
 	    {"verify_conninfo = secret",
-	     "verify_conninfo: found what is no connection string: allowed: " CONNINFO_ALLOWED},
+	     "verify_conninfo: found an invalid connection string: allowed: " CONNINFO_ALLOWED},
 	    {"verify_conninfo = password='x",
-	     "verify_conninfo: found what is no connection string: allowed: " CONNINFO_ALLOWED},
+	     "verify_conninfo: found an invalid connection string: allowed: " CONNINFO_ALLOWED},
 	    {"on_primary_loss = no", "on_primary_loss: found \"no\": allowed: hold | keep | fence"},
 	    {"hold_timeout = 2h",
 	     "hold_timeout: found \"2h\": allowed: auto | 100ms to 1h (units: ms, s, m, h)"},
@@ -162,7 +162,7 @@ Test(config_errors, values_of_targets)
 	    {"owner = :", "owner: found \":\": allowed: user:group, user or :group"},
 	    {"mode = 0888", "mode: found \"0888\": allowed: 0 to 07777, octal"},
 	    {"mode = 17777", "mode: found \"17777\": allowed: 0 to 07777, octal"},
-	    {"mode = 0044", "mode: found \"0044\" (without 0400 its owner could not read it): "
+	    {"mode = 0044", "mode: found \"0044\" (its owner could not read the file): "
 	                    "allowed: 0 to 07777, octal"},
 	    {"mode =", "mode: found \"\": allowed: 0 to 07777, octal"},
 	    {"check_command = x 'y", "check_command: found \"x 'y\": allowed: a program and its "
@@ -187,10 +187,10 @@ Test(config_errors, values_of_targets)
 	    {"pause_timeout = 1ms",
 	     "pause_timeout: found \"1ms\": allowed: 100ms to 10m (units: ms, s, m, h)"},
 	    {"console = nonsense",
-	     "console: found what is no connection string: allowed: " CONNINFO_ALLOWED},
+	     "console: found an invalid connection string: allowed: " CONNINFO_ALLOWED},
 	};
 	static const struct wrong publisher[] = {
-	    {"nodes = a=b,, c=d", "nodes: found what is no connection string: allowed: "
+	    {"nodes = a=b,, c=d", "nodes: found an invalid connection string: allowed: "
 	                          "keyword=value pairs or postgresql:// URIs, comma separated"},
 	    {"repmgr = maybe\nnodes = a=b", "repmgr: found \"maybe\": allowed: auto | yes | no"},
 	    {"null_after = 0\nnodes = a=b", "null_after: found \"0\": allowed: 1 to 1000"},
@@ -263,7 +263,7 @@ Test(config_errors, a_line_of_199_bytes)
 	value[199 - strlen("var.v=")] = '\0';
 	snprintf(text, sizeof(text), "%s%svar.v = %s\n", CLUSTER, TARGET, value);
 	expect(text, "t.ini:7: [file f] var.v: found a line of 199 bytes: allowed: at most 198; a "
-	             "long value goes on in indented lines\n");
+	             "long value can be continued in indented lines\n");
 }
 
 Test(config_errors, indented_keys)
@@ -291,12 +291,11 @@ Test(config_errors, headers)
 	     "[file a b]: found \"a b\": allowed: a name of [A-Za-z0-9._-], no dot in front"},
 	    {"[file .a]",
 	     "[file .a]: found \".a\": allowed: a name of [A-Za-z0-9._-], no dot in front"},
-	    {"[file a",
-	     "found \"[file a\": allowed: [section] or [section NAME], and nothing behind "
-	     "it but a comment"},
+	    {"[file a", "found \"[file a\": allowed: [section] or [section NAME], followed by "
+	                "nothing but a comment"},
 	    {"[file a] x",
-	     "found \"[file a] x\": allowed: [section] or [section NAME], and nothing "
-	     "behind it but a comment"},
+	     "found \"[file a] x\": allowed: [section] or [section NAME], followed by "
+	     "nothing but a comment"},
 	    {"[file a234567890123456789012345678901234567890123456]",
 	     "found 51 bytes in the brackets: allowed: at most 49"},
 	};
@@ -324,7 +323,7 @@ Test(config_errors, unknown_and_double_keys_and_sections)
 	    "log_format, state_dir, listen, listen_hosts\n"
 	    "t.ini:4: [segue] name: found twice, first in line 3: allowed: once\n"
 	    "t.ini:7: [cluster a]: found twice, first in line 5: allowed: once\n"
-	    "t.ini:8: [cluster a] path: found \"/a\", which line 6 has too: allowed: another one\n"
+	    "t.ini:8: [cluster a] path: found \"/a\", which is already used in line 6: allowed: a different value\n"
 	    "t.ini:9: [segue]: found twice, first in line 1: allowed: once\n");
 	expect("x = 1\n" CLUSTER, "t.ini:1: x: found before any section: allowed: a [section] line "
 	                          "first\n");
@@ -353,8 +352,8 @@ Test(config_errors, sections_that_do_not_fit_together)
 	                   "[publisher p]\ncluster = c\nnodes = host=x\n",
 	    "t.ini:8: [haproxy h] cluster: found \"b\": allowed: the NAME of a [cluster NAME] "
 	    "section\n"
-	    "t.ini:10: [haproxy h] output: found \"/o\", which line 6 has too: allowed: another "
-	    "one\n"
+	    "t.ini:10: [haproxy h] output: found \"/o\", which is already used in line 6: allowed: a different "
+	    "value\n"
 	    "t.ini:14: [file g] output: found the template itself: allowed: another file\n"
 	    "t.ini:16: [publisher p] cluster: found \"c\": allowed: the NAME of a [cluster NAME] "
 	    "section\n");
@@ -364,7 +363,7 @@ Test(config_errors, presence_is_not_for_patroni)
 {
 	expect("[cluster a]\npath = /service/a\nlayout = patroni\npresence = yes\n" TARGET,
 	       "t.ini:4: [cluster a] presence: found \"yes\" with layout = patroni: allowed: no; "
-	       "its leader key is ephemeral, and gone when nobody lives who would keep it\n");
+	       "Patroni's leader key is ephemeral itself\n");
 }
 
 Test(config_errors, variables_of_the_environment)

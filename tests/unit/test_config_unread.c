@@ -15,8 +15,14 @@ static void find(const char *ini, char *const *environment, struct strbuf *error
                  struct strbuf *warnings)
 {
 	struct config_problems wrong = {.file = "a.ini"}, odd = {.file = "a.ini"};
+	struct strbuf ignored = STRBUF_INIT;
+	struct config_document document;
 
-	config_unread_find(ini, environment, &wrong, &odd);
+	config_parse(ini, strlen(ini), &document, &wrong);
+	config_problems_flush(&wrong, &ignored);
+	config_environment_check(&document, environment, &wrong, &odd);
+	config_document_free(&document);
+	strbuf_fini(&ignored);
 	config_problems_flush(&wrong, errors);
 	config_problems_flush(&odd, warnings);
 }
@@ -37,28 +43,25 @@ static void expect(const char *variable, const char *error, const char *warning)
 Test(config_unread, what_is_one_letter_off_is_an_error)
 {
 	expect("SEGUE_DBNAM=orders",
-	       "a.ini:4: found SEGUE_DBNAM in the environment, which this file does not read: "
-	       "allowed: SEGUE_DBNAME, which it reads here, and which is not set\n",
+	       "a.ini:4: found the environment variable SEGUE_DBNAM, which this file does not use: "
+	       "allowed: SEGUE_DBNAME, which this line uses and which is not set\n",
 	       "");
-	expect(
-	    "SEGUE_PAHT=/a", "",
-	    "a.ini:3: the environment has SEGUE_PAHT, which this file does not read; the nearest "
-	    "name is SEGUE_PATH\n");
+	expect("SEGUE_PAHT=/a", "",
+	       "a.ini:3: this file does not use the environment variable SEGUE_PAHT; the most "
+	       "similar name in it is SEGUE_PATH\n");
 	expect("SEGUE_CLUSTERS=a", "",
-	       "a.ini:2: the environment has SEGUE_CLUSTERS, which this file does not read; the "
-	       "nearest name is SEGUE_CLUSTER\n");
+	       "a.ini:2: this file does not use the environment variable SEGUE_CLUSTERS; the "
+	       "most similar name in it is SEGUE_CLUSTER\n");
 }
 
 Test(config_unread, what_is_far_from_all_is_a_warning)
 {
-	expect(
-	    "SEGUE_RETRIES_OF_MINE=3", "",
-	    "a.ini: the environment has SEGUE_RETRIES_OF_MINE, and no ${SEGUE_RETRIES_OF_MINE} is "
-	    "in this file\n");
-	expect(
-	    "SEGUE_PRICE=3", "",
-	    "a.ini:3: the environment has SEGUE_PRICE, which this file does not read; the nearest "
-	    "name is SEGUE_PATH\n");
+	expect("SEGUE_RETRIES_OF_MINE=3", "",
+	       "a.ini: this file does not use the environment variable "
+	       "SEGUE_RETRIES_OF_MINE\n");
+	expect("SEGUE_PRICE=3", "",
+	       "a.ini:3: this file does not use the environment variable SEGUE_PRICE; the most "
+	       "similar name in it is SEGUE_PATH\n");
 }
 
 Test(config_unread, what_is_read_or_not_for_the_file_is_fine)
@@ -88,8 +91,8 @@ Test(config_unread, a_comment_behind_a_value_or_a_header_reads_nothing)
 	find(ini, environment, &errors, &warnings);
 	cr_expect_str_eq(errors.data, "");
 	cr_expect_str_eq(warnings.data,
-	                 "a.ini:3: the environment has SEGUE_OLD, which this file does not read; "
-	                 "the nearest name is SEGUE_MORE\n");
+	                 "a.ini:3: this file does not use the environment variable SEGUE_OLD; "
+	                 "the most similar name in it is SEGUE_MORE\n");
 	strbuf_fini(&errors);
 	strbuf_fini(&warnings);
 }

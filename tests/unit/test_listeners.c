@@ -88,8 +88,9 @@ Test(listeners, localhost_is_this_machine_at_each_port_of_a_range_and_in_any_spe
 	cr_expect_str_eq(find(0, "127.0.0.1", 6506), "", "ipv6@ is IPv6 only");
 }
 
-/* The first one that is none of loopback; false: this machine has none. */
-static bool find_interface(char address[TOPOLOGY_ADDRESS_MAX])
+/* The first one that is none of loopback, and for AF_INET6 link-local; false: this machine has
+ * none. */
+static bool find_interface(int family, char address[TOPOLOGY_ADDRESS_MAX])
 {
 	struct ifaddrs *all = NULL;
 	bool found = false;
@@ -97,10 +98,14 @@ static bool find_interface(char address[TOPOLOGY_ADDRESS_MAX])
 	cr_assert_eq(getifaddrs(&all), 0);
 	for (const struct ifaddrs *at = all; at != NULL && !found; at = at->ifa_next) {
 		const struct sockaddr_in *in = (const struct sockaddr_in *)at->ifa_addr;
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)at->ifa_addr;
 
-		found = in != NULL && in->sin_family == AF_INET &&
-		        inet_ntop(AF_INET, &in->sin_addr, address, TOPOLOGY_ADDRESS_MAX) != NULL &&
-		        !machine_is_loopback(address);
+		found = in != NULL && in->sin_family == family &&
+		        inet_ntop(family,
+		                  family == AF_INET ? (const void *)&in->sin_addr : &in6->sin6_addr,
+		                  address, TOPOLOGY_ADDRESS_MAX) != NULL &&
+		        !machine_is_loopback(address) &&
+		        (family == AF_INET || IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr));
 	}
 	freeifaddrs(all);
 	return found;
@@ -110,13 +115,23 @@ Test(listeners, an_address_of_an_interface_is_this_machines)
 {
 	char address[TOPOLOGY_ADDRESS_MAX], mapped[TOPOLOGY_ADDRESS_MAX + 8];
 
-	if (!find_interface(address))
+	if (!find_interface(AF_INET, address))
 		cr_skip_test("this machine has loopback only");
 	snprintf(mapped, sizeof(mapped), "::ffff:%s", address);
 	cr_expect(machine_has_address(address));
 	cr_expect(machine_has_address(mapped));
 	cr_expect_str_eq(find(0, address, 6501), "b");
 	cr_expect_str_eq(find(0, address, 6500), "");
+}
+
+/* bind() refuses it without the interface. */
+Test(listeners, a_link_local_address_is_this_machines)
+{
+	char address[TOPOLOGY_ADDRESS_MAX];
+
+	if (!find_interface(AF_INET6, address))
+		cr_skip_test("this machine has no link-local address");
+	cr_expect(machine_has_address(address), "%s", address);
 }
 
 Test(machine, loopback_is_known_without_a_look)

@@ -294,7 +294,7 @@ Test(view, a_member_without_a_slot_gets_one_that_is_free)
 
 Test(view, slots_are_never_fewer_than_members)
 {
-	struct config_var var = {(char *)"slots", (char *)"2"};
+	struct config_var var = {.name = (char *)"slots", .value = (char *)"2"};
 	struct config_target target = plain_target();
 	struct topology topology;
 	json_t *view;
@@ -316,7 +316,7 @@ Test(view, slots_out_of_range_are_refused)
 {
 	static const char *const bad[] = {
 	    "0", "65", "-1", "many", "", "4x", "99999999999999999999"};
-	struct config_var var = {(char *)"slots", NULL};
+	struct config_var var = {.name = (char *)"slots", .value = NULL};
 	struct config_target target = plain_target();
 	struct topology topology;
 
@@ -372,8 +372,8 @@ Test(view, servers_without_a_name_or_with_the_same_have_an_order)
 
 Test(view, has_vars_and_environment)
 {
-	struct config_var vars[] = {{(char *)"maxconn", (char *)"100"},
-	                            {(char *)"none", (char *)""}};
+	struct config_var vars[] = {{.name = (char *)"maxconn", .value = (char *)"100"},
+	                            {.name = (char *)"none", .value = (char *)""}};
 	struct config_target target = plain_target();
 	struct topology topology;
 	json_t *view, *env;
@@ -412,7 +412,8 @@ Test(view, how_long_a_client_has_to_be_able_to_wait)
 	const char *const names[] = {"db1", NULL};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct config_var var = {(char *)"timeout_connect", (char *)cases[i].connect};
+		struct config_var var = {.name = (char *)"timeout_connect",
+		                         .value = (char *)cases[i].connect};
 		struct config_target target = plain_target();
 		struct topology topology;
 		json_t *view;
