@@ -73,9 +73,7 @@ static char *console_place(const char *conninfo)
 {
 	struct conninfo auto_conninfo parts = CONNINFO_INIT;
 	struct err ignored; /* then the whole string is compared */
-	bool ok = conninfo_is_uri(conninfo)
-	              ? conninfo_parse_uri(conninfo, conninfo, &parts, &ignored)
-	              : conninfo_parse(conninfo, &parts, &ignored);
+	bool ok = conninfo_parse(conninfo, false, &parts, &ignored);
 
 	return ok ? xasprintf("%s %s", parts.host.data, parts.port.data) : xstrdup(conninfo);
 }

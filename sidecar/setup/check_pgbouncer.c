@@ -284,7 +284,6 @@ static void check_running(struct pooler *pooler)
 	const char *output = pooler->target->output, *main_file;
 	struct err err;
 	uid_t user;
-	uid_t user;
 
 	pooler->unrendered = is_unrendered(output);
 	if (access(output, F_OK) != 0)
