@@ -188,6 +188,7 @@ static void went_back(struct haproxy_driver *driver)
 	struct haproxy_config_file *file = &driver->file;
 
 	file->installed_us = clock_now_us();
+	file->installed = false;
 	if (!file->refused_on_disk)
 		return;
 	forget_previous(driver);
@@ -286,7 +287,7 @@ static void installed(struct haproxy_driver *driver)
 	file->failures = 0;
 	file->installed_us = clock_now_us();
 	file->current = !is_stale(driver);
-	if (driver->target.clock.told)
+	if (file->installed)
 		TARGET_LOG(LOG_WARNING, &driver->target, "drift",
 		           KV_STR("what", "somebody had changed the file"),
 		           KV_STR("next", "segue corrects it"));
@@ -508,6 +509,7 @@ static void step(struct haproxy_driver *driver)
 		file->current =
 		    install_is_current(driver->target.config->output, driver->text, driver->len);
 	file->verify = false;
+	file->installed = file->installed || file->current;
 	if (!file->current) {
 		install(driver);
 		return;
@@ -546,7 +548,7 @@ void haproxy_config_file_new_text(struct haproxy_driver *driver)
 {
 	struct haproxy_config_file *file = &driver->file;
 
-	file->current = false;
+	file->current = file->installed = false;
 	file->failures = file->reload_failures = 0;
 	if (file->state == CONFIG_FILE_WAITING)
 		enter(driver, CONFIG_FILE_IDLE, -1);

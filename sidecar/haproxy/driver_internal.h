@@ -129,9 +129,10 @@ struct haproxy_config_file {
 	struct reload *reload;
 	struct timer *timer;
 	struct installer installer;
-	bool opened;  /* the file that was there before segue has been read */
-	bool verify;  /* compare the file with the text again */
-	bool current; /* the file holds the desired text */
+	bool opened;    /* the file that was there before segue has been read */
+	bool verify;    /* compare the file with the text again */
+	bool current;   /* the file holds the desired text */
+	bool installed; /* it has held that text: a later difference is drift */
 	unsigned install_generation, reload_generation; /* generation of the text in each */
 	bool loaded_known;
 	struct haproxy_config loaded;        /* what HAProxy has loaded */
@@ -172,10 +173,10 @@ struct haproxy_hold {
 	bool settled;               /* HAProxy was seen to show this state, and that was logged */
 	struct timer *timer;        /* ends HELD and RECOVERED */
 	struct haproxy_config view; /* HELD and FENCED: the config that replaces the text's */
+	/* HAProxy may still hold or fence: NONE once it was seen open */
 	struct haproxy_hold_record note;
 	/* Where the primary's servers lead in HELD, and in FENCED after HELD; else NULL */
 	struct haproxy_endpoint closed_at;
-	bool closed; /* HAProxy may still hold or fence; false once it was seen open */
 	struct haproxy_release *release;
 	unsigned failures; /* of `release`, in a row */
 };

@@ -111,7 +111,6 @@ static void enter(struct haproxy_driver *driver, enum haproxy_hold_state state, 
 	hold->turned_us = clock_now_us();
 	if (was_open && !is_open)
 		hold->since_us = hold->turned_us;
-	hold->closed = hold->closed || !is_open;
 	if (is_open)
 		hold->closed_at.address = NULL;
 	if (was_open != is_open && driver->reloader != NULL)
@@ -136,7 +135,6 @@ static void forget(struct haproxy_driver *driver)
 	struct err err;
 
 	haproxy_hold_record_set(&hold->note, HAPROXY_RECORD_NONE, NULL, NULL);
-	hold->closed = false;
 	if (!haproxy_hold_record_save(&hold->note, 0, &err))
 		TARGET_LOG(LOG_WARNING, &driver->target, "note_left", KV_ERR(&err),
 		           KV_STR("next",
@@ -321,35 +319,16 @@ static bool close_servers(struct haproxy_driver *driver, enum haproxy_hold_recor
 
 /* Clients that are not held get errors now, while a hold ends with the next primary, or for each
  * client when HAProxy's retries are over. */
-static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct err *err)
-{
-	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
-	auto_free char *name = primary_name(driver), *closed_name = NULL;
-	struct haproxy_endpoint closed;
-	struct haproxy_config view;
-	size_t count;
-
-	if (!haproxy_closed_find(driver->primary, &closed, err))
-		return false;
-	count = haproxy_config_hold(&driver->config, &primary, &closed, timeout_ms, &view);
-	if (!close_servers(driver, HAPROXY_RECORD_HOLD, &closed, &view, count, timeout_ms,
-	                   "clients are held without a hold record; if segue is killed now, they "
-	                   "wait until the next segue process admits a primary, or HAProxy is "
-	                   "reloaded"))
-		return true;
-	closed_name = xasprintf("%s port %u", closed.address, (unsigned)closed.port);
-	TARGET_LOG_ZXID(
-	    LOG_WARNING, &driver->target, "hold", KV_STR("primary", name), KV_INT("servers", count),
-	    KV_STR("closed", closed_name), KV_MS("timeout_ms", timeout_ms * 1000),
-	    KV_STR("next", "clients wait until a primary is admitted, or until the timeout"));
-	return true;
-}
-
 void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead)
 {
 	struct haproxy_driver *driver = (struct haproxy_driver *)target;
+	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
 	struct haproxy_hold *hold = &driver->hold;
+	auto_free char *name = NULL, *port = NULL;
+	struct haproxy_endpoint closed;
+	struct haproxy_config view;
 	struct err err;
+	size_t count;
 
 	(void)dead; /* its sessions end by themselves, or by the cleanup of the next move */
 	if (driver->generation == 0) {
@@ -362,10 +341,24 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bo
 	if (episode == hold->held_episode || episode == hold->fenced_episode)
 		return;
 	hold->held_episode = episode;
-	if (!try_hold(driver, timeout_ms, &err))
+	if (!haproxy_closed_find(driver->primary, &closed, &err)) {
 		target_fail(target, "hold_refused", err.message,
 		            "clients are not held: they get errors when HAProxy has used up its "
 		            "connection retries");
+		return;
+	}
+	count = haproxy_config_hold(&driver->config, &primary, &closed, timeout_ms, &view);
+	if (!close_servers(driver, HAPROXY_RECORD_HOLD, &closed, &view, count, timeout_ms,
+	                   "clients are held without a hold record; if segue is killed now, they "
+	                   "wait until the next segue process admits a primary, or HAProxy is "
+	                   "reloaded"))
+		return;
+	name = primary_name(driver);
+	port = xasprintf("%s port %u", closed.address, (unsigned)closed.port);
+	TARGET_LOG_ZXID(
+	    LOG_WARNING, target, "hold", KV_STR("primary", name), KV_INT("servers", count),
+	    KV_STR("closed", port), KV_MS("timeout_ms", timeout_ms * 1000),
+	    KV_STR("next", "clients wait until a primary is admitted, or until the timeout"));
 }
 
 /* If segue ends, the fence stays until the first text of the next process, and does no harm to
@@ -427,7 +420,7 @@ void haproxy_hold_settle(struct haproxy_driver *driver)
 		TARGET_LOG_ZXID(LOG_INFO, &driver->target,
 		                hold->state == HOLD_HELD ? "held" : "fenced",
 		                KV_MS("took_ms", clock_now_us() - hold->turned_us));
-	} else if (hold->closed) {
+	} else if (hold->note.kind != HAPROXY_RECORD_NONE) {
 		tell_released(driver, "HAProxy's servers are set as in the text");
 		forget(driver);
 	}
@@ -506,7 +499,7 @@ static void leave(struct haproxy_driver *driver)
 {
 	const struct haproxy_hold *hold = &driver->hold;
 
-	if (!hold->closed || !haproxy_hold_record_is_ours(&hold->note))
+	if (hold->note.kind == HAPROXY_RECORD_NONE || !haproxy_hold_record_is_ours(&hold->note))
 		return;
 	if (hold->state != HOLD_OPEN && hold->note.kind == HAPROXY_RECORD_FENCE)
 		tell_left_fenced(driver);

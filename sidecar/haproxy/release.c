@@ -100,8 +100,10 @@ static size_t find_closed(const struct haproxy_release *release,
 	return count;
 }
 
-static void release_free(struct haproxy_release *release)
+void haproxy_release_cancel(struct haproxy_release *release)
 {
+	if (release->call != NULL)
+		haproxy_call_cancel(release->call);
 	timer_free(release->timer);
 	haproxy_config_free(&release->config);
 	free(release->socket);
@@ -114,7 +116,7 @@ static void finish(struct haproxy_release *release, const struct err *err)
 	size_t released = release->released;
 	void *arg = release->arg;
 
-	release_free(release);
+	haproxy_release_cancel(release);
 	cb(released, err, arg);
 }
 
@@ -204,13 +206,6 @@ struct haproxy_release *haproxy_release_start(struct event_base *base,
 	release->timer = timer_new(base, on_timer, release);
 	send_round(release, "");
 	return release;
-}
-
-void haproxy_release_cancel(struct haproxy_release *release)
-{
-	if (release->call != NULL)
-		haproxy_call_cancel(release->call);
-	release_free(release);
 }
 
 struct outcome {

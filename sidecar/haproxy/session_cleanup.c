@@ -47,8 +47,10 @@ struct session_cleanup {
 
 static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg);
 
-static void session_cleanup_free(struct session_cleanup *cleanup)
+void session_cleanup_cancel(struct session_cleanup *cleanup)
 {
+	if (cleanup->call != NULL)
+		haproxy_call_cancel(cleanup->call);
 	haproxy_session_reader_destroy(cleanup->reader);
 	haproxy_sessions_free(&cleanup->found);
 	haproxy_expected_free(&cleanup->stays);
@@ -69,7 +71,7 @@ static void finish(struct session_cleanup *cleanup)
 	void *arg = cleanup->arg;
 
 	strbuf_init(&cleanup->problem);
-	session_cleanup_free(cleanup);
+	session_cleanup_cancel(cleanup);
 	cb(&result, arg);
 }
 
@@ -201,17 +203,6 @@ static void take_procs(struct session_cleanup *cleanup, const char *reply, size_
 	next_worker(cleanup);
 }
 
-static void reply_failed(struct session_cleanup *cleanup, const struct err *err)
-{
-	if (cleanup->pid == 0)
-		strbuf_printf(&cleanup->problem, "%s%s", cleanup->problem.len > 0 ? "; " : "",
-		              err->message);
-	if (cleanup->state == CLEANUP_LISTING)
-		finish(cleanup);
-	else
-		worker_done(cleanup);
-}
-
 static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg)
 {
 	struct session_cleanup *cleanup = arg;
@@ -219,7 +210,11 @@ static void reply_cb(const char *reply, size_t len, const struct err *err, void 
 	cleanup->call = NULL;
 	if (reply == NULL) {
 		haproxy_session_reader_destroy(STEAL(cleanup->reader));
-		reply_failed(cleanup, err);
+		if (cleanup->pid == 0)
+			strbuf_printf(&cleanup->problem, "%s%s",
+			              cleanup->problem.len > 0 ? "; " : "", err->message);
+		cleanup->listed = cleanup->listed || cleanup->state == CLEANUP_LISTING;
+		worker_done(cleanup);
 		return;
 	}
 	switch (cleanup->state) {
@@ -276,10 +271,4 @@ struct session_cleanup *session_cleanup_start(struct haproxy_queue *socket,
 	}
 	read_sessions(cleanup);
 	return cleanup;
-}
-
-void session_cleanup_cancel(struct session_cleanup *cleanup)
-{
-	haproxy_call_cancel(cleanup->call);
-	session_cleanup_free(cleanup);
 }
