@@ -373,7 +373,7 @@ static const char *shared_section(const struct haproxy_config *ours, const char 
 /* HAProxy 2.6 does not report why a reload failed. After a change of `output` in segue.ini the
  * usual reason is that the old file is still there, or that the new path is misspelled. In both
  * cases two files hold the same section, and HAProxy refuses that. */
-static void append_twins(const struct haproxy_driver *driver, struct strbuf *what)
+static void append_shared_sections(const struct haproxy_driver *driver, struct strbuf *what)
 {
 	const char *output = driver->target.config->output;
 	auto_free char *folder = xstrndup(output, (size_t)(strrchr(output, '/') - output));
@@ -399,7 +399,7 @@ static void reload_failed(struct haproxy_driver *driver, const char *what)
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 
 	strbuf_append_str(&text, what);
-	append_twins(driver, &text);
+	append_shared_sections(driver, &text);
 	/* A text that came during the reload does not wait for the retry of the failed one. */
 	file->current = false;
 	file->refused_on_disk = file->has_previous;

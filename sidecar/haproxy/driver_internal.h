@@ -91,7 +91,7 @@ struct haproxy_runtime {
 	bool withheld;    /* the last push left out limits, until HAProxy shows the new addresses */
 	bool tidied;      /* the diff's `tidy` commands have been sent since the last timer */
 	bool queue_lasts; /* those commands wait until HAProxy's queue is empty */
-	int64_t sent_us, round_us;        /* when the batch was sent; how long the last one took */
+	int64_t sent_us, batch_us;        /* when the batch was sent; how long the last one took */
 	int64_t verified_ms;              /* when a check of the file was last requested */
 	bool refuses_add;                 /* this worker refused `add server` */
 	bool cleanup_owed, cleanup_later; /* clean up now; clean up after cleanup_ms */
@@ -174,7 +174,7 @@ struct haproxy_hold {
 	struct timer *timer;        /* ends HELD and RECOVERED */
 	struct haproxy_config view; /* HELD and FENCED: the config that replaces the text's */
 	/* HAProxy may still hold or fence: NONE once it was seen open */
-	struct haproxy_hold_record note;
+	struct haproxy_hold_record record;
 	/* Where the primary's servers lead in HELD, and in FENCED after HELD; else NULL */
 	struct haproxy_endpoint closed_at;
 	struct haproxy_release *release;
@@ -191,8 +191,8 @@ struct haproxy_driver {
 	struct haproxy_config config; /* the text, parsed */
 	/* Counts the changes of what HAProxy is to show: each text, each change of the hold. */
 	unsigned desired_seq;
-	char *primary; /* address of the primary in the text; NULL: every server counts as it */
-	uint16_t primary_port;
+	/* In the text. No address: every server counts as the primary. The address is owned. */
+	struct haproxy_endpoint primary;
 	struct haproxy_hold hold;
 	struct haproxy_runtime runtime;
 	struct haproxy_config_file file;

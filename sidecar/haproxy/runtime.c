@@ -172,7 +172,7 @@ static void be_idle(struct haproxy_driver *driver)
 		runtime->in_doubt = false;
 	} else if (driver->hold.state != HOLD_OPEN) {
 		ms = larger(target_hub_watch_ms(driver->target.hub),
-		            runtime->round_us * REREAD_SHARE / 1000);
+		            runtime->batch_us * REREAD_SHARE / 1000);
 	} else if (runtime->cleanup_later) {
 		ms = runtime->cleanup_wait_ms;
 	} else if (runtime->queue_lasts) {
@@ -236,7 +236,7 @@ static void reply_cb(const char *text, size_t len, const struct err *err, void *
 	struct err problem;
 
 	runtime->call = NULL;
-	runtime->round_us = clock_now_us() - runtime->sent_us;
+	runtime->batch_us = clock_now_us() - runtime->sent_us;
 	if (text == NULL) {
 		no_reply(driver, err);
 	} else if (!haproxy_batch_parse(text, len, &reply, &problem)) {
@@ -255,7 +255,7 @@ static void reply_cb(const char *text, size_t len, const struct err *err, void *
 	haproxy_reconcile(driver);
 }
 
-static void send_round(struct haproxy_driver *driver, enum runtime_state state,
+static void send_batch(struct haproxy_driver *driver, enum runtime_state state,
                        const char *commands)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
@@ -282,7 +282,7 @@ static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 	bool drift =
 	    runtime->confirmed == driver->desired_seq && runtime->tries == 0 && !runtime->withheld;
 
-	send_round(driver, RUNTIME_PUSHING, diff->commands.data);
+	send_batch(driver, RUNTIME_PUSHING, diff->commands.data);
 	if (clock->end_us[MOVE_PUSHED] == 0 && !clock->told) {
 		target_end_step(&driver->target, MOVE_PUSHED);
 		strbuf_append_str(&clock->summary, diff->summary.data);
@@ -431,11 +431,10 @@ static void tell_unfit(const struct haproxy_driver *driver, bool over)
 
 static void look_at_checks(struct haproxy_driver *driver)
 {
-	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
 	struct haproxy_runtime *runtime = &driver->runtime;
 	const struct haproxy_server *down =
-	    driver->primary != NULL && driver->hold.state == HOLD_OPEN
-	        ? haproxy_find_down(&driver->config, &primary, &runtime->live)
+	    driver->primary.address != NULL && driver->hold.state == HOLD_OPEN
+	        ? haproxy_find_down(&driver->config, &driver->primary, &runtime->live)
 	        : NULL;
 
 	if (down == NULL) {
@@ -468,7 +467,7 @@ static void agrees(struct haproxy_driver *driver, const struct haproxy_diff *dif
 	strbuf_reset(&runtime->problem);
 	if (runtime->seen_for != driver->desired_seq) {
 		/* `live` was requested before this desired_seq, and may be seconds old. */
-		send_round(driver, RUNTIME_READING, "");
+		send_batch(driver, RUNTIME_READING, "");
 		return;
 	}
 	confirm(driver);
@@ -478,7 +477,7 @@ static void agrees(struct haproxy_driver *driver, const struct haproxy_diff *dif
 	else if (diff->tidy.len == 0 || runtime->tidied)
 		be_idle(driver);
 	else {
-		send_round(driver, RUNTIME_PUSHING, diff->tidy.data);
+		send_batch(driver, RUNTIME_PUSHING, diff->tidy.data);
 		runtime->tidied = true;
 	}
 }
@@ -524,7 +523,7 @@ void haproxy_runtime_reconcile(struct haproxy_driver *driver)
 		break;
 	}
 	if (!runtime->known || runtime->want_read || runtime->covers != driver->desired_seq)
-		send_round(driver, RUNTIME_READING, "");
+		send_batch(driver, RUNTIME_READING, "");
 	else
 		compare(driver);
 }

@@ -30,7 +30,7 @@ struct session_cleanup {
 	struct haproxy_queue *socket, *master;
 	enum session_cleanup_state state;
 	struct haproxy_call *call;
-	struct haproxy_expected stays;
+	struct haproxy_expected expected;
 	bool listed; /* `procs` has been asked for */
 	struct haproxy_procs procs;
 	size_t old_next; /* index in procs.old_pids */
@@ -53,7 +53,7 @@ void session_cleanup_cancel(struct session_cleanup *cleanup)
 		haproxy_call_cancel(cleanup->call);
 	haproxy_session_reader_destroy(cleanup->reader);
 	haproxy_sessions_free(&cleanup->found);
-	haproxy_expected_free(&cleanup->stays);
+	haproxy_expected_free(&cleanup->expected);
 	haproxy_procs_free(&cleanup->procs);
 	strbuf_fini(&cleanup->problem);
 	free(cleanup);
@@ -107,7 +107,7 @@ static void read_sessions(struct session_cleanup *cleanup)
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 
 	append_command(cleanup, &line, "show sess all");
-	cleanup->reader = haproxy_session_reader_create(&cleanup->stays);
+	cleanup->reader = haproxy_session_reader_create(&cleanup->expected);
 	ask(cleanup, CLEANUP_READING, line.data);
 }
 
@@ -188,7 +188,7 @@ static void take_servers(struct session_cleanup *cleanup, const char *reply, siz
 		worker_done(cleanup);
 		return;
 	}
-	haproxy_expected_judge(&cleanup->stays, &live);
+	haproxy_expected_judge(&cleanup->expected, &live);
 	haproxy_live_free(&live);
 	read_sessions(cleanup);
 }
@@ -258,7 +258,7 @@ struct session_cleanup *session_cleanup_start(struct haproxy_queue *socket,
 	for (size_t i = 0; i < desired->server_count; i++) {
 		const struct haproxy_server *server = &desired->servers[i];
 
-		haproxy_expected_add(&cleanup->stays, server->backend, server->name,
+		haproxy_expected_add(&cleanup->expected, server->backend, server->name,
 		                     server->cut_off ? NULL : server->address, server->port);
 	}
 	for (size_t i = 0; i < live->count; i++) {
@@ -266,8 +266,8 @@ struct session_cleanup *session_cleanup_start(struct haproxy_queue *socket,
 
 		if (names(desired, server->backend, NULL) &&
 		    !names(desired, server->backend, server->name))
-			haproxy_expected_add(&cleanup->stays, server->backend, server->name, NULL,
-			                     0);
+			haproxy_expected_add(&cleanup->expected, server->backend, server->name,
+			                     NULL, 0);
 	}
 	read_sessions(cleanup);
 	return cleanup;
