@@ -30,24 +30,24 @@ struct haproxy_hold_record {
 
 /* Reads the file. No file: kind NONE. A file that cannot be read: an error, and kind NONE. Call
  * haproxy_hold_record_fini() in any case. */
-bool haproxy_hold_record_init(struct haproxy_hold_record *note, const char *state_dir,
+bool haproxy_hold_record_init(struct haproxy_hold_record *record, const char *state_dir,
                               const char *name, struct err *err) MUST_CHECK;
-void haproxy_hold_record_fini(struct haproxy_hold_record *note);
+void haproxy_hold_record_fini(struct haproxy_hold_record *record);
 
-void haproxy_hold_record_set(struct haproxy_hold_record *note, enum haproxy_hold_record_kind kind,
+void haproxy_hold_record_set(struct haproxy_hold_record *record, enum haproxy_hold_record_kind kind,
                              const struct haproxy_endpoint *closed,
                              const struct haproxy_endpoint *primary);
 
 /* Sets socket and output (copied), for the next save. */
-void haproxy_hold_record_set_origin(struct haproxy_hold_record *note, const char *socket,
+void haproxy_hold_record_set_origin(struct haproxy_hold_record *record, const char *socket,
                                     const char *output);
 
 /* Writes the file, or removes it for kind NONE. segue never reads `zxid`: it is for people. */
-bool haproxy_hold_record_save(const struct haproxy_hold_record *note, int64_t zxid,
+bool haproxy_hold_record_save(const struct haproxy_hold_record *record, int64_t zxid,
                               struct err *err) MUST_CHECK;
 
 /* False when another target of the same name, made by a reload of the configuration, has written
  * the file since this one did. */
-bool haproxy_hold_record_is_ours(const struct haproxy_hold_record *note);
+bool haproxy_hold_record_is_ours(const struct haproxy_hold_record *record);
 
 #endif

@@ -18,8 +18,8 @@ struct haproxy_release_job {
 	const char *socket;
 	const char *text; /* of the file that HAProxy loads; borrowed during the start only */
 	size_t len;
-	const struct haproxy_hold_record *note; /* borrowed until the callback or the cancel */
-	int64_t timeout_ms;                     /* for each reply */
+	const struct haproxy_hold_record *record; /* borrowed until the callback or the cancel */
+	int64_t timeout_ms;                       /* for each reply */
 };
 
 /* `err` NULL: no server is held or fenced any more; `released` were before. Called once, never

@@ -30,10 +30,9 @@ struct reload_method {
 /* The object is a command line. The reload has succeeded when the command exits with 0. */
 extern const struct reload_method reload_by_command;
 
-/* `object`: what to reload, in the form that the method expects; copied. `limit_ms`: that of the
- * method, except in tests. */
+/* `object`: what to reload, in the form that the method expects; copied. */
 struct reloader *reloader_create(struct event_base *base, const struct reload_method *method,
-                                 const char *object, int64_t limit_ms) MUST_CHECK;
+                                 const char *object) MUST_CHECK;
 void reloader_destroy(struct reloader *reloader); /* only after all its requests have ended */
 
 /* Requests a reload that starts after this call, so that it loads all that is on disk now. */

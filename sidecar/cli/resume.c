@@ -41,7 +41,7 @@ static bool open_servers(const struct config_target *target, struct haproxy_hold
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct haproxy_release_job job = {
-	    .socket = target->socket, .note = note, .timeout_ms = RESUME_TIMEOUT_MS};
+	    .socket = target->socket, .record = note, .timeout_ms = RESUME_TIMEOUT_MS};
 	bool ok = file_read(target->output, INSTALL_MAX, &text, NULL, err);
 
 	job.text = text.data;

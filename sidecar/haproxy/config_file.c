@@ -188,6 +188,7 @@ static void went_back(struct haproxy_driver *driver)
 	struct haproxy_config_file *file = &driver->file;
 
 	file->installed_us = clock_now_us();
+	file->installed = false;
 	if (!file->refused_on_disk)
 		return;
 	forget_previous(driver);
@@ -286,7 +287,7 @@ static void installed(struct haproxy_driver *driver)
 	file->failures = 0;
 	file->installed_us = clock_now_us();
 	file->current = !is_stale(driver);
-	if (driver->target.clock.told)
+	if (file->installed)
 		TARGET_LOG(LOG_WARNING, &driver->target, "drift",
 		           KV_STR("what", "somebody had changed the file"),
 		           KV_STR("next", "segue corrects it"));
@@ -372,7 +373,7 @@ static const char *shared_section(const struct haproxy_config *ours, const char 
 /* HAProxy 2.6 does not report why a reload failed. After a change of `output` in segue.ini the
  * usual reason is that the old file is still there, or that the new path is misspelled. In both
  * cases two files hold the same section, and HAProxy refuses that. */
-static void append_twins(const struct haproxy_driver *driver, struct strbuf *what)
+static void append_shared_sections(const struct haproxy_driver *driver, struct strbuf *what)
 {
 	const char *output = driver->target.config->output;
 	auto_free char *folder = xstrndup(output, (size_t)(strrchr(output, '/') - output));
@@ -398,7 +399,7 @@ static void reload_failed(struct haproxy_driver *driver, const char *what)
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 
 	strbuf_append_str(&text, what);
-	append_twins(driver, &text);
+	append_shared_sections(driver, &text);
 	/* A text that came during the reload does not wait for the retry of the failed one. */
 	file->current = false;
 	file->refused_on_disk = file->has_previous;
@@ -508,6 +509,7 @@ static void step(struct haproxy_driver *driver)
 		file->current =
 		    install_is_current(driver->target.config->output, driver->text, driver->len);
 	file->verify = false;
+	file->installed = file->installed || file->current;
 	if (!file->current) {
 		install(driver);
 		return;
@@ -546,7 +548,7 @@ void haproxy_config_file_new_text(struct haproxy_driver *driver)
 {
 	struct haproxy_config_file *file = &driver->file;
 
-	file->current = false;
+	file->current = file->installed = false;
 	file->failures = file->reload_failures = 0;
 	if (file->state == CONFIG_FILE_WAITING)
 		enter(driver, CONFIG_FILE_IDLE, -1);

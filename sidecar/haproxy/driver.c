@@ -90,10 +90,10 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 
 	if (!same && !haproxy_config_parse(desired->text, desired->len, &config, err))
 		return false;
-	free(driver->primary);
-	driver->primary =
-	    desired->primary != NULL ? haproxy_address_canonical(desired->primary) : NULL;
-	driver->primary_port = desired->primary_port;
+	free((char *)driver->primary.address);
+	driver->primary = (struct haproxy_endpoint){
+	    desired->primary != NULL ? haproxy_address_canonical(desired->primary) : NULL,
+	    desired->primary_port};
 	haproxy_hold_end(driver);
 	if (!same)
 		replace_text(driver, desired, &config);
@@ -107,20 +107,20 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	return true;
 }
 
-/* Moves the servers at `from` to `to`. False: none of them gets clients. */
-static bool lead_on(struct haproxy_config *config, const char *from, uint16_t from_port,
-                    const char *to, uint16_t to_port)
+/* Moves the servers at `from` to the primary. False: none of them gets clients. */
+static bool lead_on(struct haproxy_config *config, const struct haproxy_endpoint *from,
+                    const struct desired *desired)
 {
 	bool leads = false;
 
 	for (size_t i = 0; i < config->server_count; i++) {
 		struct haproxy_server *server = &config->servers[i];
 
-		if (server->port != from_port || strcmp(server->address, from) != 0)
+		if (server->port != from->port || strcmp(server->address, from->address) != 0)
 			continue;
 		free(server->address);
-		server->address = xstrdup(to);
-		server->port = to_port;
+		server->address = xstrdup(desired->primary);
+		server->port = desired->primary_port;
 		leads = leads || haproxy_takes_clients(server);
 	}
 	return leads;
@@ -133,8 +133,8 @@ static bool follow(struct target *target, const struct desired *desired)
 {
 	struct haproxy_driver *driver = (struct haproxy_driver *)target;
 	bool has_text = driver->generation != 0;
-	const char *from = has_text ? driver->primary : desired->former;
-	uint16_t from_port = has_text ? driver->primary_port : desired->former_port;
+	const struct haproxy_endpoint former = {desired->former, desired->former_port};
+	const struct haproxy_endpoint *from = has_text ? &driver->primary : &former;
 	auto_strbuf struct strbuf before = STRBUF_INIT, text = STRBUF_INIT;
 	struct desired next = *desired;
 	struct haproxy_config config;
@@ -145,9 +145,10 @@ static bool follow(struct target *target, const struct desired *desired)
 		strbuf_append(&before, driver->text, driver->len);
 	else if (!file_read(target->config->output, INSTALL_MAX, &before, NULL, &ignored))
 		return false;
-	if (from == NULL || !haproxy_config_parse(before.data, before.len, &config, &ignored))
+	if (from->address == NULL ||
+	    !haproxy_config_parse(before.data, before.len, &config, &ignored))
 		return false;
-	found = lead_on(&config, from, from_port, desired->primary, desired->primary_port) &&
+	found = lead_on(&config, from, desired) &&
 	        haproxy_config_patch(before.data, before.len, &config, &text, &ignored);
 	haproxy_config_free(&config);
 	next.text = text.data;
@@ -195,12 +196,12 @@ static const char *const hold_problem[] = {
  * those in maintenance of any kind (SRV_ADMF_* of HAProxy, see struct haproxy_live_server). */
 #define MAINTENANCE_BITS (1U | 2U | 4U | 32U)
 
-static void add_place(struct target_endpoints *places, const char *backend, const char *server,
-                      const char *address, uint16_t port)
+static void add_endpoint(struct target_endpoints *list, const char *backend, const char *server,
+                         const char *address, uint16_t port)
 {
 	auto_free char *name = xasprintf("%s/%s", backend, server);
 
-	target_add_endpoint(places, name, address, port);
+	target_add_endpoint(list, name, address, port);
 }
 
 static bool has_backend(const struct haproxy_config *config, const char *backend)
@@ -211,8 +212,8 @@ static bool has_backend(const struct haproxy_config *config, const char *backend
 	return false;
 }
 
-static void places(const struct target *target, struct target_endpoints *desired,
-                   struct target_endpoints *live)
+static void endpoints(const struct target *target, struct target_endpoints *desired,
+                      struct target_endpoints *live)
 {
 	const struct haproxy_driver *driver = (const struct haproxy_driver *)target;
 	const struct haproxy_config *config = &driver->config;
@@ -224,15 +225,15 @@ static void places(const struct target *target, struct target_endpoints *desired
 		const struct haproxy_server *server = &config->servers[i];
 
 		if (!server->disabled)
-			add_place(desired, server->backend, server->name, server->address,
-			          server->port);
+			add_endpoint(desired, server->backend, server->name, server->address,
+			             server->port);
 	}
 	for (size_t i = 0; driver->runtime.known && i < shown->count; i++) {
 		const struct haproxy_live_server *server = &shown->servers[i];
 
 		if ((server->admin & MAINTENANCE_BITS) == 0 && has_backend(config, server->backend))
-			add_place(live, server->backend, server->name, server->address,
-			          server->port);
+			add_endpoint(live, server->backend, server->name, server->address,
+			             server->port);
 	}
 }
 
@@ -284,7 +285,7 @@ static void destroy(struct target *target)
 	if (driver->generation != 0)
 		haproxy_config_free(&driver->config);
 	free(driver->text);
-	free(driver->primary);
+	free((char *)driver->primary.address);
 	target_fini(target);
 	free(driver);
 }
@@ -313,7 +314,7 @@ struct target *haproxy_target_create(const struct target_setup *setup)
 	                                      .follow = follow,
 	                                      .hold = haproxy_hold,
 	                                      .fence = haproxy_fence,
-	                                      .places = places,
+	                                      .places = endpoints,
 	                                      .status = status,
 	                                      .destroy = destroy};
 	struct haproxy_driver *driver = xcalloc(1, sizeof(*driver));

@@ -92,7 +92,7 @@ struct haproxy_runtime {
 	bool withheld;    /* the last push left out limits, until HAProxy shows the new addresses */
 	bool tidied;      /* the diff's `tidy` commands have been sent since the last timer */
 	bool queue_lasts; /* those commands wait until HAProxy's queue is empty */
-	int64_t sent_us, round_us;        /* when the batch was sent; how long the last one took */
+	int64_t sent_us, batch_us;        /* when the batch was sent; how long the last one took */
 	int64_t verified_ms;              /* when a check of the file was last requested */
 	bool refuses_add;                 /* this worker refused `add server` */
 	bool cleanup_owed, cleanup_later; /* clean up now; clean up after cleanup_ms */
@@ -131,9 +131,10 @@ struct haproxy_config_file {
 	struct reload *reload;
 	struct timer *timer;
 	struct installer installer;
-	bool opened;  /* the file that was there before segue has been read */
-	bool verify;  /* compare the file with the text again */
-	bool current; /* the file holds the desired text */
+	bool opened;    /* the file that was there before segue has been read */
+	bool verify;    /* compare the file with the text again */
+	bool current;   /* the file holds the desired text */
+	bool installed; /* it has held that text: a later difference is drift */
 	unsigned install_generation, reload_generation; /* generation of the text in each */
 	bool loaded_known;
 	struct haproxy_config loaded;        /* what HAProxy has loaded */
@@ -174,10 +175,10 @@ struct haproxy_hold {
 	bool settled;               /* HAProxy was seen to show this state, and that was logged */
 	struct timer *timer;        /* ends HELD and RECOVERED */
 	struct haproxy_config view; /* HELD and FENCED: the config that replaces the text's */
-	struct haproxy_hold_record note;
+	/* HAProxy may still hold or fence: NONE once it was seen open */
+	struct haproxy_hold_record record;
 	/* Where the primary's servers lead in HELD, and in FENCED after HELD; else NULL */
 	struct haproxy_endpoint closed_at;
-	bool closed; /* HAProxy may still hold or fence; false once it was seen open */
 	struct haproxy_release *release;
 	unsigned failures; /* of `release`, in a row */
 };
@@ -192,8 +193,8 @@ struct haproxy_driver {
 	struct haproxy_config config; /* the text, parsed */
 	/* Counts the changes of what HAProxy is to show: each text, each change of the hold. */
 	unsigned desired_seq;
-	char *primary; /* address of the primary in the text; NULL: every server counts as it */
-	uint16_t primary_port;
+	/* In the text. No address: every server counts as the primary. The address is owned. */
+	struct haproxy_endpoint primary;
 	struct haproxy_hold hold;
 	struct haproxy_runtime runtime;
 	struct haproxy_config_file file;

@@ -111,7 +111,6 @@ static void enter(struct haproxy_driver *driver, enum haproxy_hold_state state, 
 	hold->turned_us = clock_now_us();
 	if (was_open && !is_open)
 		hold->since_us = hold->turned_us;
-	hold->closed = hold->closed || !is_open;
 	if (is_open)
 		hold->closed_at.address = NULL;
 	if (was_open != is_open && driver->reloader != NULL)
@@ -135,9 +134,8 @@ static void forget(struct haproxy_driver *driver)
 	struct haproxy_hold *hold = &driver->hold;
 	struct err err;
 
-	haproxy_hold_record_set(&hold->note, HAPROXY_RECORD_NONE, NULL, NULL);
-	hold->closed = false;
-	if (!haproxy_hold_record_save(&hold->note, 0, &err))
+	haproxy_hold_record_set(&hold->record, HAPROXY_RECORD_NONE, NULL, NULL);
+	if (!haproxy_hold_record_save(&hold->record, 0, &err))
 		TARGET_LOG(LOG_WARNING, &driver->target, "note_left", KV_ERR(&err),
 		           KV_STR("next",
 		                  "remove the file: at its next start segue would treat servers "
@@ -145,22 +143,17 @@ static void forget(struct haproxy_driver *driver)
 		                  "and release them"));
 }
 
-static int64_t closed_for_us(const struct haproxy_driver *driver)
-{
-	return clock_now_us() - driver->hold.since_us;
-}
-
 static void tell_released(const struct haproxy_driver *driver, const char *what)
 {
 	TARGET_LOG_ZXID(LOG_INFO, &driver->target, "released", KV_STR("what", what),
-	                KV_MS("held_ms", closed_for_us(driver)));
+	                KV_MS("held_ms", clock_now_us() - driver->hold.since_us));
 }
 
 static char *primary_name(const struct haproxy_driver *driver)
 {
-	if (driver->primary == NULL)
+	if (driver->primary.address == NULL)
 		return xstrdup("any server");
-	return xasprintf("%s port %u", driver->primary, (unsigned)driver->primary_port);
+	return xasprintf("%s port %u", driver->primary.address, (unsigned)driver->primary.port);
 }
 
 /* --- a hold or fence that an earlier process left, and the end of this process --- */
@@ -224,7 +217,7 @@ static bool make_job(const struct haproxy_driver *driver, struct strbuf *file,
 	*job = (struct haproxy_release_job){.socket = config->socket,
 	                                    .text = has_text ? driver->text : file->data,
 	                                    .len = has_text ? driver->len : file->len,
-	                                    .note = &driver->hold.note,
+	                                    .record = &driver->hold.record,
 	                                    .timeout_ms = ANSWER_MS};
 	return true;
 }
@@ -250,23 +243,21 @@ static void open_recovered(struct haproxy_driver *driver)
 static void take_over(struct haproxy_driver *driver)
 {
 	struct haproxy_hold *hold = &driver->hold;
-	bool forever = hold->note.kind == HAPROXY_RECORD_FENCE;
+	bool forever = hold->record.kind == HAPROXY_RECORD_FENCE;
 	int64_t ms = GRACE_MS + driver->target.config->hold_max_ms;
 	auto_free char *next =
 	    forever ? xasprintf("the fence stays until a primary is admitted, or until you run "
 	                        "`segue resume %s`",
 	                        driver->target.config->name)
-	            : xasprintf("released when a primary is admitted, or in "
-	                        "%" PRId64 " ms",
-	                        ms);
+	            : xasprintf("released when a primary is admitted, or in %" PRId64 " ms", ms);
 	struct err err;
 
 	enter(driver, HOLD_RECOVERED, forever ? -1 : ms);
 	TARGET_LOG(LOG_WARNING, &driver->target, "found_closed",
 	           KV_STR("what", forever ? "an earlier segue process left a fence"
 	                                  : "an earlier segue process left a hold"),
-	           KV_STR("note", hold->note.path), KV_STR("next", next));
-	if (!haproxy_hold_record_save(&hold->note, 0, &err)) /* with the new owner */
+	           KV_STR("note", hold->record.path), KV_STR("next", next));
+	if (!haproxy_hold_record_save(&hold->record, 0, &err)) /* with the new owner */
 		target_fail(&driver->target, "note_not_saved", err.message,
 		            "the hold record on disk stays unchanged");
 }
@@ -297,7 +288,6 @@ static bool close_servers(struct haproxy_driver *driver, enum haproxy_hold_recor
                           const struct haproxy_endpoint *closed, struct haproxy_config *view,
                           size_t count, int64_t timeout_ms, const char *without_record)
 {
-	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
 	struct haproxy_hold *hold = &driver->hold;
 	bool fence = kind == HAPROXY_RECORD_FENCE;
 	struct err err;
@@ -306,8 +296,8 @@ static bool close_servers(struct haproxy_driver *driver, enum haproxy_hold_recor
 		haproxy_config_open(view);
 		return false;
 	}
-	haproxy_hold_record_set(&hold->note, kind, closed, &primary);
-	if (!haproxy_hold_record_save(&hold->note, driver->target.clock.zxid, &err))
+	haproxy_hold_record_set(&hold->record, kind, closed, &driver->primary);
+	if (!haproxy_hold_record_save(&hold->record, driver->target.clock.zxid, &err))
 		target_fail(&driver->target, "note_missing", err.message, without_record);
 	if (closed != NULL)
 		hold->closed_at = *closed;
@@ -321,39 +311,19 @@ static bool close_servers(struct haproxy_driver *driver, enum haproxy_hold_recor
 
 /* Clients that are not held get errors now, while a hold ends with the next primary, or for each
  * client when HAProxy's retries are over. */
-static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct err *err)
-{
-	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
-	auto_free char *name = primary_name(driver), *closed_name = NULL;
-	struct haproxy_endpoint closed;
-	struct haproxy_config view;
-	size_t count;
-
-	if (!haproxy_closed_find(driver->primary, &closed, err))
-		return false;
-	count = haproxy_config_hold(&driver->config, &primary, &closed, timeout_ms, &view);
-	if (!close_servers(driver, HAPROXY_RECORD_HOLD, &closed, &view, count, timeout_ms,
-	                   "clients are held without a hold record; if segue is killed now, they "
-	                   "wait until the next segue process admits a primary, or HAProxy is "
-	                   "reloaded"))
-		return true;
-	closed_name = xasprintf("%s port %u", closed.address, (unsigned)closed.port);
-	TARGET_LOG_ZXID(
-	    LOG_WARNING, &driver->target, "hold", KV_STR("primary", name), KV_INT("servers", count),
-	    KV_STR("closed", closed_name), KV_MS("timeout_ms", timeout_ms * 1000),
-	    KV_STR("next", "clients wait until a primary is admitted, or until the timeout"));
-	return true;
-}
-
 void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead)
 {
 	struct haproxy_driver *driver = (struct haproxy_driver *)target;
 	struct haproxy_hold *hold = &driver->hold;
+	auto_free char *name = NULL, *port = NULL;
+	struct haproxy_endpoint closed;
+	struct haproxy_config view;
 	struct err err;
+	size_t count;
 
 	(void)dead; /* its sessions end by themselves, or by the cleanup of the next move */
 	if (driver->generation == 0) {
-		if (hold->note.kind != HAPROXY_RECORD_FENCE) /* a hold does not replace a fence */
+		if (hold->record.kind != HAPROXY_RECORD_FENCE) /* a hold does not replace a fence */
 			keep_recovered(driver, &hold->held_episode, episode, timeout_ms);
 		return;
 	}
@@ -362,10 +332,24 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bo
 	if (episode == hold->held_episode || episode == hold->fenced_episode)
 		return;
 	hold->held_episode = episode;
-	if (!try_hold(driver, timeout_ms, &err))
+	if (!haproxy_closed_find(driver->primary.address, &closed, &err)) {
 		target_fail(target, "hold_refused", err.message,
 		            "clients are not held: they get errors when HAProxy has used up its "
 		            "connection retries");
+		return;
+	}
+	count = haproxy_config_hold(&driver->config, &driver->primary, &closed, timeout_ms, &view);
+	if (!close_servers(driver, HAPROXY_RECORD_HOLD, &closed, &view, count, timeout_ms,
+	                   "clients are held without a hold record; if segue is killed now, they "
+	                   "wait until the next segue process admits a primary, or HAProxy is "
+	                   "reloaded"))
+		return;
+	name = primary_name(driver);
+	port = xasprintf("%s port %u", closed.address, (unsigned)closed.port);
+	TARGET_LOG_ZXID(
+	    LOG_WARNING, target, "hold", KV_STR("primary", name), KV_INT("servers", count),
+	    KV_STR("closed", port), KV_MS("timeout_ms", timeout_ms * 1000),
+	    KV_STR("next", "clients wait until a primary is admitted, or until the timeout"));
 }
 
 /* If segue ends, the fence stays until the first text of the next process, and does no harm to
@@ -373,7 +357,6 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bo
 void haproxy_fence(struct target *target, int64_t episode)
 {
 	struct haproxy_driver *driver = (struct haproxy_driver *)target;
-	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
 	struct haproxy_hold *hold = &driver->hold;
 	const struct haproxy_endpoint closed = hold->closed_at;
 	const struct haproxy_endpoint *at = closed.address != NULL ? &closed : NULL;
@@ -388,7 +371,7 @@ void haproxy_fence(struct target *target, int64_t episode)
 	if (episode == hold->fenced_episode)
 		return;
 	hold->fenced_episode = episode;
-	count = haproxy_config_fence(&driver->config, &primary, at, &view);
+	count = haproxy_config_fence(&driver->config, &driver->primary, at, &view);
 	if (!close_servers(driver, HAPROXY_RECORD_FENCE, at, &view, count, -1,
 	                   "the fence is set without a hold record; if segue ends, the fence stays "
 	                   "until its next start"))
@@ -427,7 +410,7 @@ void haproxy_hold_settle(struct haproxy_driver *driver)
 		TARGET_LOG_ZXID(LOG_INFO, &driver->target,
 		                hold->state == HOLD_HELD ? "held" : "fenced",
 		                KV_MS("took_ms", clock_now_us() - hold->turned_us));
-	} else if (hold->closed) {
+	} else if (hold->record.kind != HAPROXY_RECORD_NONE) {
 		tell_released(driver, "HAProxy's servers are set as in the text");
 		forget(driver);
 	}
@@ -442,7 +425,7 @@ static void on_timer(void *arg)
 		return;
 	}
 	TARGET_LOG_ZXID(LOG_WARNING, &driver->target, "hold_over", KV_STR("why", HOLD_OVER_WHY),
-	                KV_MS("held_ms", closed_for_us(driver)),
+	                KV_MS("held_ms", clock_now_us() - driver->hold.since_us),
 	                KV_STR("next",
 	                       "clients are sent to the last primary again; if it is dead, they "
 	                       "get errors when the connection retries are used up"));
@@ -477,13 +460,13 @@ void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir)
 	struct err err;
 
 	hold->timer = timer_new(driver->target.base, on_timer, driver);
-	if (!haproxy_hold_record_init(&hold->note, state_dir, driver->target.config->name, &err))
+	if (!haproxy_hold_record_init(&hold->record, state_dir, driver->target.config->name, &err))
 		target_fail(&driver->target, "note_unusable", err.message,
 		            "a hold or fence of an earlier segue process ends when a primary is "
 		            "admitted; then remove the file");
-	haproxy_hold_record_set_origin(&hold->note, driver->target.config->socket,
+	haproxy_hold_record_set_origin(&hold->record, driver->target.config->socket,
 	                               driver->target.config->output);
-	if (hold->note.kind != HAPROXY_RECORD_NONE)
+	if (hold->record.kind != HAPROXY_RECORD_NONE)
 		take_over(driver);
 }
 
@@ -496,7 +479,7 @@ static void tell_left_fenced(const struct haproxy_driver *driver)
 	              driver->target.config->name);
 
 	TARGET_LOG(LOG_WARNING, &driver->target, "left_fenced", KV_STR("primary", primary),
-	           KV_STR("note", driver->hold.note.path), KV_STR("next", next));
+	           KV_STR("note", driver->hold.record.path), KV_STR("next", next));
 }
 
 /* Releases a hold, leaves a fence. Does nothing if another target of the same name, made by a
@@ -506,9 +489,9 @@ static void leave(struct haproxy_driver *driver)
 {
 	const struct haproxy_hold *hold = &driver->hold;
 
-	if (!hold->closed || !haproxy_hold_record_is_ours(&hold->note))
+	if (hold->record.kind == HAPROXY_RECORD_NONE || !haproxy_hold_record_is_ours(&hold->record))
 		return;
-	if (hold->state != HOLD_OPEN && hold->note.kind == HAPROXY_RECORD_FENCE)
+	if (hold->state != HOLD_OPEN && hold->record.kind == HAPROXY_RECORD_FENCE)
 		tell_left_fenced(driver);
 	else
 		release_at_end(driver);
@@ -525,5 +508,5 @@ void haproxy_hold_fini(struct haproxy_driver *driver)
 		reloader_hold(driver->reloader, -1);
 	haproxy_config_open(&hold->view);
 	timer_free(hold->timer);
-	haproxy_hold_record_fini(&hold->note);
+	haproxy_hold_record_fini(&hold->record);
 }

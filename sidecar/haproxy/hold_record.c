@@ -12,7 +12,7 @@
 #include "base/strbuf.h"
 #include "haproxy/model/address.h"
 
-#define NOTE_MAX ((size_t)4096) /* bytes */
+#define RECORD_MAX ((size_t)4096) /* bytes */
 
 static const char *const kinds[] = {
     [HAPROXY_RECORD_NONE] = "", [HAPROXY_RECORD_HOLD] = "hold", [HAPROXY_RECORD_FENCE] = "fence"};
@@ -23,22 +23,22 @@ static bool read_file(const char *path, json_t **root, struct err *err)
 	bool missing;
 
 	*root = NULL;
-	if (!file_read(path, NOTE_MAX, &text, &missing, err))
+	if (!file_read(path, RECORD_MAX, &text, &missing, err))
 		return missing;
 	*root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
 	return *root != NULL || err_set(err, "%s: not valid JSON", path);
 }
 
 /* JSON null: any address. */
-static bool read_place(const json_t *place, char **address, uint16_t *port)
+static bool read_endpoint(const json_t *endpoint, char **address, uint16_t *port)
 {
 	const char *text;
 	json_int_t number;
 
-	if (json_is_null(place))
+	if (json_is_null(endpoint))
 		return true;
-	text = json_string_value(json_object_get(place, "address"));
-	number = json_integer_value(json_object_get(place, "port"));
+	text = json_string_value(json_object_get(endpoint, "address"));
+	number = json_integer_value(json_object_get(endpoint, "port"));
 	if (text == NULL || number < 1 || number > UINT16_MAX)
 		return false;
 	*address = haproxy_address_canonical(text);
@@ -46,16 +46,16 @@ static bool read_place(const json_t *place, char **address, uint16_t *port)
 	return *address != NULL;
 }
 
-void haproxy_hold_record_set_origin(struct haproxy_hold_record *note, const char *socket,
+void haproxy_hold_record_set_origin(struct haproxy_hold_record *record, const char *socket,
                                     const char *output)
 {
-	free(note->socket);
-	free(note->output);
-	note->socket = socket != NULL ? xstrdup(socket) : NULL;
-	note->output = output != NULL ? xstrdup(output) : NULL;
+	free(record->socket);
+	free(record->output);
+	record->socket = socket != NULL ? xstrdup(socket) : NULL;
+	record->output = output != NULL ? xstrdup(output) : NULL;
 }
 
-static bool take(struct haproxy_hold_record *note, const json_t *root, struct err *err)
+static bool take(struct haproxy_hold_record *record, const json_t *root, struct err *err)
 {
 	const char *kind = json_string_value(json_object_get(root, "kind"));
 	enum haproxy_hold_record_kind found = HAPROXY_RECORD_NONE;
@@ -65,102 +65,103 @@ static bool take(struct haproxy_hold_record *note, const json_t *root, struct er
 	if (kind != NULL && strcmp(kind, kinds[HAPROXY_RECORD_FENCE]) == 0)
 		found = HAPROXY_RECORD_FENCE;
 	if (found == HAPROXY_RECORD_NONE ||
-	    !read_place(json_object_get(root, "closed"), &note->closed_address,
-	                &note->closed_port) ||
-	    !read_place(json_object_get(root, "primary"), &note->primary_address,
-	                &note->primary_port) ||
-	    (found == HAPROXY_RECORD_HOLD && note->closed_address == NULL))
-		return err_set(err, "%s: not a hold record of segue", note->path);
-	note->kind = found;
-	haproxy_hold_record_set_origin(note, json_string_value(json_object_get(root, "socket")),
+	    !read_endpoint(json_object_get(root, "closed"), &record->closed_address,
+	                   &record->closed_port) ||
+	    !read_endpoint(json_object_get(root, "primary"), &record->primary_address,
+	                   &record->primary_port) ||
+	    (found == HAPROXY_RECORD_HOLD && record->closed_address == NULL))
+		return err_set(err, "%s: not a hold record of segue", record->path);
+	record->kind = found;
+	haproxy_hold_record_set_origin(record, json_string_value(json_object_get(root, "socket")),
 	                               json_string_value(json_object_get(root, "output")));
 	return true;
 }
 
-bool haproxy_hold_record_init(struct haproxy_hold_record *note, const char *state_dir,
+bool haproxy_hold_record_init(struct haproxy_hold_record *record, const char *state_dir,
                               const char *name, struct err *err)
 {
 	json_auto_t *root = NULL;
 
-	*note = (struct haproxy_hold_record){
+	*record = (struct haproxy_hold_record){
 	    .path = xasprintf("%s/haproxy-%s.held", state_dir, name),
 	    .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
-	return read_file(note->path, &root, err) && (root == NULL || take(note, root, err));
+	return read_file(record->path, &root, err) && (root == NULL || take(record, root, err));
 }
 
-void haproxy_hold_record_fini(struct haproxy_hold_record *note)
+void haproxy_hold_record_fini(struct haproxy_hold_record *record)
 {
-	free(note->path);
-	free(note->owner);
-	free(note->closed_address);
-	free(note->primary_address);
-	free(note->socket);
-	free(note->output);
-	*note = (struct haproxy_hold_record){0};
+	free(record->path);
+	free(record->owner);
+	free(record->closed_address);
+	free(record->primary_address);
+	free(record->socket);
+	free(record->output);
+	*record = (struct haproxy_hold_record){0};
 }
 
-static char *copy_address(const struct haproxy_endpoint *place)
+static char *copy_address(const struct haproxy_endpoint *endpoint)
 {
-	return place != NULL && place->address != NULL ? xstrdup(place->address) : NULL;
+	return endpoint != NULL && endpoint->address != NULL ? xstrdup(endpoint->address) : NULL;
 }
 
-void haproxy_hold_record_set(struct haproxy_hold_record *note, enum haproxy_hold_record_kind kind,
+void haproxy_hold_record_set(struct haproxy_hold_record *record, enum haproxy_hold_record_kind kind,
                              const struct haproxy_endpoint *closed,
                              const struct haproxy_endpoint *primary)
 {
-	free(note->closed_address);
-	free(note->primary_address);
-	note->kind = kind;
-	note->closed_address = copy_address(closed);
-	note->closed_port = closed != NULL ? closed->port : 0;
-	note->primary_address = copy_address(primary);
-	note->primary_port = primary != NULL ? primary->port : 0;
+	free(record->closed_address);
+	free(record->primary_address);
+	record->kind = kind;
+	record->closed_address = copy_address(closed);
+	record->closed_port = closed != NULL ? closed->port : 0;
+	record->primary_address = copy_address(primary);
+	record->primary_port = primary != NULL ? primary->port : 0;
 }
 
-static json_t *encode_place(const char *address, uint16_t port)
+static json_t *encode_endpoint(const char *address, uint16_t port)
 {
 	return address == NULL ? json_null()
 	                       : json_pack("{s:s, s:i}", "address", address, "port", (int)port);
 }
 
-static char *encode(const struct haproxy_hold_record *note, int64_t zxid)
+static char *encode(const struct haproxy_hold_record *record, int64_t zxid)
 {
 	char when[CLOCK_WALL_MAX];
 	json_auto_t *root = NULL;
 
 	clock_wall(when, sizeof(when));
-	root = json_pack("{s:s, s:o, s:o, s:s, s:I, s:s}", "kind", kinds[note->kind], "closed",
-	                 encode_place(note->closed_address, note->closed_port), "primary",
-	                 encode_place(note->primary_address, note->primary_port), "since", when,
-	                 "zxid", (json_int_t)zxid, "owner", note->owner);
+	root = json_pack("{s:s, s:o, s:o, s:s, s:I, s:s}", "kind", kinds[record->kind], "closed",
+	                 encode_endpoint(record->closed_address, record->closed_port), "primary",
+	                 encode_endpoint(record->primary_address, record->primary_port), "since",
+	                 when, "zxid", (json_int_t)zxid, "owner", record->owner);
 	/* left out if it is NULL, or no UTF-8 */
-	json_object_set_new(root, "socket", json_string(note->socket));
-	json_object_set_new(root, "output", json_string(note->output));
+	json_object_set_new(root, "socket", json_string(record->socket));
+	json_object_set_new(root, "output", json_string(record->output));
 	return json_dumps(root, JSON_INDENT(1));
 }
 
 /* No fsync, as clients would wait for it. None is needed: after a power failure HAProxy starts with
  * its file, which never holds or fences. */
-bool haproxy_hold_record_save(const struct haproxy_hold_record *note, int64_t zxid, struct err *err)
+bool haproxy_hold_record_save(const struct haproxy_hold_record *record, int64_t zxid,
+                              struct err *err)
 {
 	static const struct file_owner owner = {.mode = 0640};
 	auto_free char *text = NULL;
 
-	if (note->kind == HAPROXY_RECORD_NONE)
-		return file_remove(note->path, err);
-	text = encode(note, zxid);
-	return file_swap(note->path, text, strlen(text), &owner, err) ||
+	if (record->kind == HAPROXY_RECORD_NONE)
+		return file_remove(record->path, err);
+	text = encode(record, zxid);
+	return file_swap(record->path, text, strlen(text), &owner, err) ||
 	       err_wrap(err, "cannot write the hold record");
 }
 
-bool haproxy_hold_record_is_ours(const struct haproxy_hold_record *note)
+bool haproxy_hold_record_is_ours(const struct haproxy_hold_record *record)
 {
 	json_auto_t *root = NULL;
 	struct err ignored; /* no file, or an unreadable one: no other target wrote it */
 	const char *owner;
 
-	if (!read_file(note->path, &root, &ignored))
+	if (!read_file(record->path, &root, &ignored))
 		return true;
 	owner = json_string_value(json_object_get(root, "owner"));
-	return owner == NULL || strcmp(owner, note->owner) == 0;
+	return owner == NULL || strcmp(owner, record->owner) == 0;
 }

@@ -189,22 +189,13 @@ static int compare_inodes(const void *left, const void *right)
 	return (*a > *b) - (*a < *b);
 }
 
-static void note_socket(struct search *search, const char *link)
-{
-	static const char prefix[] = "socket:[";
-
-	if (strncmp(link, prefix, strlen(prefix)) != 0)
-		return;
-	search->held = xreallocarray(search->held, search->held_count + 1, sizeof(*search->held));
-	search->held[search->held_count++] = strtoul(link + strlen(prefix), NULL, 10);
-}
-
 static void look_into(struct search *search, pid_t pid)
 {
 	auto_free char *folder = xasprintf("/proc/%d/fd", (int)pid);
 	DIR *dir = opendir(folder);
 	const struct dirent *entry;
 	char link[64];
+	unsigned long inode;
 
 	if (dir == NULL) {
 		search->unseen = true;
@@ -215,7 +206,10 @@ static void look_into(struct search *search, pid_t pid)
 
 		search->unseen = search->unseen || (len < 0 && errno == EACCES);
 		link[len > 0 ? len : 0] = '\0';
-		note_socket(search, link);
+		if (sscanf(link, "socket:[%lu", &inode) != 1)
+			continue;
+		search->held = xreallocarray(search->held, search->held_count + 1, sizeof(inode));
+		search->held[search->held_count++] = inode;
 	}
 	closedir(dir);
 }
@@ -310,35 +304,23 @@ void haproxy_taken_find(const char *socket, const struct haproxy_binds *binds, s
 
 /* --- host names in bind lines; see the header --- */
 
-#define HOSTS_FILE "/etc/hosts"
-#define HOSTS_MAX  ((size_t)4 * 1024 * 1024) /* bytes */
-
-static bool line_has(const char *line, size_t len, const char *host)
-{
-	static const char blanks[] = " \t\r";
-	const char *end = line + len;
-	bool address = true; /* the first word of a line is the address */
-
-	for (const char *at = line; at < end && *at != '#';) {
-		size_t word = strcspn(at, " \t\r\n#");
-
-		if (!address && word == strlen(host) && strncasecmp(at, host, word) == 0)
-			return true;
-		address = address && word == 0;
-		at += word;
-		at += strspn(at, blanks);
-	}
-	return false;
-}
+#define HOSTS_FILE   "/etc/hosts"
+#define HOSTS_BLANKS " \t\r"
+#define HOSTS_MAX    ((size_t)4 * 1024 * 1024) /* bytes */
 
 bool haproxy_names_has(const char *hosts, const char *host)
 {
-	while (*hosts != '\0') {
-		size_t len = strcspn(hosts, "\n");
+	auto_free char *copy = xstrdup(hosts);
+	char *lines = copy, *line;
 
-		if (line_has(hosts, len, host))
-			return true;
-		hosts += len + (hosts[len] == '\n');
+	while ((line = strsep(&lines, "\n")) != NULL) {
+		char *rest = NULL;
+
+		line[strcspn(line, "#")] = '\0';
+		(void)strtok_r(line, HOSTS_BLANKS, &rest); /* the address */
+		for (const char *name; (name = strtok_r(NULL, HOSTS_BLANKS, &rest)) != NULL;)
+			if (strcasecmp(name, host) == 0)
+				return true;
 	}
 	return false;
 }

@@ -125,17 +125,7 @@ static void reload_reply_cb(const char *reply, size_t len, const struct err *err
 		return;
 	}
 	run->state = MASTER_CONFIRMING;
-	poll_later(run);
-}
-
-static void send_reload(struct master_reload *run, const struct haproxy_procs *procs)
-{
-	run->worker_before = procs->worker_pid;
-	run->failed_before = procs->failed;
-	run->started_ms = clock_now_ms();
-	run->state = MASTER_RELOADING;
-	run->call = haproxy_call_start(run->base, run->socket, true, "reload", run->limit_ms,
-	                               reload_reply_cb, run);
+	timer_start(run->timer, clock_backoff_ms(++run->polls, POLL_FIRST_MS, POLL_MAX_MS));
 }
 
 /* During a reload the master executes itself again and does not answer. Before the deadline that is
@@ -163,10 +153,16 @@ static void proc_cb(const char *reply, size_t len, const struct err *err, void *
 		return;
 	}
 	free(STEAL(run->no_reply));
-	if (run->state == MASTER_ASKING)
-		send_reload(run, &procs);
-	else
+	if (run->state == MASTER_ASKING) {
+		run->worker_before = procs.worker_pid;
+		run->failed_before = procs.failed;
+		run->started_ms = clock_now_ms();
+		run->state = MASTER_RELOADING;
+		run->call = haproxy_call_start(run->base, run->socket, true, "reload",
+		                               run->limit_ms, reload_reply_cb, run);
+	} else {
 		confirm(run, &procs);
+	}
 	haproxy_procs_free(&procs);
 }
 

@@ -28,7 +28,7 @@ struct haproxy_release {
 	struct event_base *base;
 	char *socket;
 	struct haproxy_config config;
-	const struct haproxy_hold_record *note;
+	const struct haproxy_hold_record *record;
 	int64_t timeout_ms;
 	struct haproxy_call *call;
 	struct timer *timer;  /* WAITING */
@@ -54,19 +54,20 @@ static bool has_limit_of_hold(const struct haproxy_server *server,
 	       server->maxconn != HAPROXY_MAXCONN_HELD;
 }
 
-static bool is_closed(const struct haproxy_hold_record *note, const struct haproxy_server *server,
+static bool is_closed(const struct haproxy_hold_record *record, const struct haproxy_server *server,
                       const struct haproxy_live_server *live)
 {
-	if (note->kind != HAPROXY_RECORD_NONE && has_limit_of_hold(server, live))
+	if (record->kind != HAPROXY_RECORD_NONE && has_limit_of_hold(server, live))
 		return true;
-	if (note->closed_address != NULL &&
-	    is_at(live->address, live->port, note->closed_address, note->closed_port) &&
-	    !is_at(server->address, server->port, note->closed_address, note->closed_port))
+	if (record->closed_address != NULL &&
+	    is_at(live->address, live->port, record->closed_address, record->closed_port) &&
+	    !is_at(server->address, server->port, record->closed_address, record->closed_port))
 		return true;
-	return note->kind == HAPROXY_RECORD_FENCE && (live->admin & ADMIN_MAINT) != 0 &&
+	return record->kind == HAPROXY_RECORD_FENCE && (live->admin & ADMIN_MAINT) != 0 &&
 	       !server->disabled &&
-	       (note->primary_address == NULL ||
-	        is_at(server->address, server->port, note->primary_address, note->primary_port));
+	       (record->primary_address == NULL ||
+	        is_at(server->address, server->port, record->primary_address,
+	              record->primary_port));
 }
 
 /* Returns the number of closed servers, and in `diff` the commands that open them. `closed` names
@@ -89,7 +90,7 @@ static size_t find_closed(const struct haproxy_release *release,
 
 		if (one == NULL)
 			continue;
-		if (is_closed(release->note, server, one))
+		if (is_closed(release->record, server, one))
 			count++;
 		else if (!one->counted || one->maxconn != HAPROXY_MAXCONN_OPEN)
 			continue;
@@ -100,8 +101,10 @@ static size_t find_closed(const struct haproxy_release *release,
 	return count;
 }
 
-static void release_free(struct haproxy_release *release)
+void haproxy_release_cancel(struct haproxy_release *release)
 {
+	if (release->call != NULL)
+		haproxy_call_cancel(release->call);
 	timer_free(release->timer);
 	haproxy_config_free(&release->config);
 	free(release->socket);
@@ -114,13 +117,13 @@ static void finish(struct haproxy_release *release, const struct err *err)
 	size_t released = release->released;
 	void *arg = release->arg;
 
-	release_free(release);
+	haproxy_release_cancel(release);
 	cb(released, err, arg);
 }
 
 static void reply_cb(const char *text, size_t len, const struct err *err, void *arg);
 
-static void send_round(struct haproxy_release *release, const char *commands)
+static void send_batch(struct haproxy_release *release, const char *commands)
 {
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 
@@ -132,7 +135,7 @@ static void send_round(struct haproxy_release *release, const char *commands)
 
 static void on_timer(void *arg)
 {
-	send_round(arg, "");
+	send_batch(arg, "");
 }
 
 static void go_on(struct haproxy_release *release, const struct haproxy_batch_reply *reply)
@@ -145,13 +148,13 @@ static void go_on(struct haproxy_release *release, const struct haproxy_batch_re
 		release->released = closed;
 	if (closed == 0 && diff.tidy.len > 0 && !release->tidied) {
 		release->tidied = true;
-		send_round(release, diff.tidy.data);
+		send_batch(release, diff.tidy.data);
 	} else if (closed == 0) {
 		finish(release, NULL);
 	} else if (!release->opening && release->rounds < ROUNDS_MAX) {
 		release->opening = true;
 		release->rounds++;
-		send_round(release, diff.commands.data);
+		send_batch(release, diff.commands.data);
 	} else if (release->rounds < ROUNDS_MAX) {
 		release->opening = false;
 		timer_start(release->timer,
@@ -197,20 +200,13 @@ struct haproxy_release *haproxy_release_start(struct event_base *base,
 	*release = (struct haproxy_release){.base = base,
 	                                    .socket = xstrdup(job->socket),
 	                                    .config = config,
-	                                    .note = job->note,
+	                                    .record = job->record,
 	                                    .timeout_ms = job->timeout_ms,
 	                                    .cb = cb,
 	                                    .arg = arg};
 	release->timer = timer_new(base, on_timer, release);
-	send_round(release, "");
+	send_batch(release, "");
 	return release;
-}
-
-void haproxy_release_cancel(struct haproxy_release *release)
-{
-	if (release->call != NULL)
-		haproxy_call_cancel(release->call);
-	release_free(release);
 }
 
 struct outcome {

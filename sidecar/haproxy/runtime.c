@@ -20,20 +20,6 @@
 
 /* --- which worker answered: a new worker knows nothing of earlier commands --- */
 
-static void came_back(struct haproxy_driver *driver)
-{
-	struct haproxy_runtime *runtime = &driver->runtime;
-
-	if (runtime->failures > 1)
-		TARGET_LOG(LOG_INFO, &driver->target, "haproxy_back",
-		           KV_INT("worker_pid", runtime->info.pid),
-		           KV_MS("away_ms", (clock_now_ms() - runtime->down_ms) * 1000));
-	if (runtime->failures > 0)
-		strbuf_reset(&runtime->problem);
-	runtime->failures = 0;
-	runtime->down_ms = 0;
-}
-
 /* A restarted container may have the same pid, but not the same start time. HAProxy before 2.5 does
  * not report the start time; there the uptime must not be shorter than before. A worker that was
  * frozen is the same worker: its uptime lags behind, but its start time stays. */
@@ -47,22 +33,6 @@ static bool is_same_worker(const struct haproxy_runtime *runtime,
 	return reply->uptime_s >= runtime->uptime_s;
 }
 
-static void tell_out_of_reach(const struct haproxy_driver *driver, int64_t old_pid)
-{
-	auto_free char *next =
-	    xasprintf("set master_socket: then segue can end these sessions, and the clients "
-	              "connect again; to end them now, with all other sessions of that worker: "
-	              "kill -TERM %" PRId64,
-	              old_pid);
-
-	TARGET_LOG(LOG_WARNING, &driver->target, "clients_out_of_reach",
-	           KV_INT("old_worker", old_pid),
-	           KV_STR("what", "HAProxy was reloaded during a hold: without master_socket "
-	                          "segue cannot reach clients that wait in the old worker; they "
-	                          "get errors when the connection retries are used up"),
-	           KV_STR("next", next));
-}
-
 /* What the old worker was sent does not hold in the new one. A cleanup is owed only if the old
  * worker had not confirmed the desired state, or in a hold; else its stale sessions have ended, and
  * a dump of all sessions for each target after each reload is avoided. Clients held in the old
@@ -70,6 +40,11 @@ static void tell_out_of_reach(const struct haproxy_driver *driver, int64_t old_p
 static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_t seen_us)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
+	auto_free char *next =
+	    xasprintf("set master_socket: then segue can end these sessions, and the clients "
+	              "connect again; to end them now, with all other sessions of that worker: "
+	              "kill -TERM %" PRId64,
+	              pid_before);
 
 	runtime->refuses_add = false;
 	runtime->cleanup_owed = runtime->cleanup_owed ||
@@ -77,7 +52,13 @@ static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_
 	                        driver->hold.state == HOLD_HELD;
 	if (pid_before != 0 && driver->hold.state == HOLD_HELD && driver->master == NULL) {
 		runtime->unreached_us = clock_now_us();
-		tell_out_of_reach(driver, pid_before);
+		TARGET_LOG(LOG_WARNING, &driver->target, "clients_out_of_reach",
+		           KV_INT("old_worker", pid_before),
+		           KV_STR("what", "HAProxy was reloaded during a hold: without "
+		                          "master_socket segue cannot reach clients that wait in "
+		                          "the old worker; they get errors when the connection "
+		                          "retries are used up"),
+		           KV_STR("next", next));
 	}
 	runtime->push_due = true;
 	runtime->withheld = false;
@@ -109,8 +90,7 @@ static void take_level(struct haproxy_driver *driver, const struct haproxy_batch
 }
 
 /* Takes over the state in the reply, and notices a new worker. */
-static void haproxy_worker_answered(struct haproxy_driver *driver,
-                                    struct haproxy_batch_reply *reply)
+static void worker_answered(struct haproxy_driver *driver, struct haproxy_batch_reply *reply)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
 	int64_t pid_before = runtime->info.pid, seen_us = runtime->read_us;
@@ -130,7 +110,14 @@ static void haproxy_worker_answered(struct haproxy_driver *driver,
 	runtime->covers = runtime->asking;
 	runtime->seen_for = runtime->sent_for;
 	runtime->want_read = false;
-	came_back(driver);
+	if (runtime->failures > 1)
+		TARGET_LOG(LOG_INFO, &driver->target, "haproxy_back",
+		           KV_INT("worker_pid", runtime->info.pid),
+		           KV_MS("away_ms", (clock_now_ms() - runtime->down_ms) * 1000));
+	if (runtime->failures > 0)
+		strbuf_reset(&runtime->problem);
+	runtime->failures = 0;
+	runtime->down_ms = 0;
 	take_level(driver, reply);
 	if (!same)
 		new_worker(driver, pid_before, seen_us);
@@ -185,7 +172,7 @@ static void be_idle(struct haproxy_driver *driver)
 		runtime->in_doubt = false;
 	} else if (driver->hold.state != HOLD_OPEN) {
 		ms = larger(target_hub_watch_ms(driver->target.hub),
-		            runtime->round_us * REREAD_SHARE / 1000);
+		            runtime->batch_us * REREAD_SHARE / 1000);
 	} else if (runtime->cleanup_later) {
 		ms = runtime->cleanup_wait_ms;
 	} else if (runtime->queue_lasts) {
@@ -249,7 +236,7 @@ static void reply_cb(const char *text, size_t len, const struct err *err, void *
 	struct err problem;
 
 	runtime->call = NULL;
-	runtime->round_us = clock_now_us() - runtime->sent_us;
+	runtime->batch_us = clock_now_us() - runtime->sent_us;
 	if (text == NULL) {
 		no_reply(driver, err);
 	} else if (!haproxy_batch_parse(text, len, &reply, &problem)) {
@@ -261,14 +248,14 @@ static void reply_cb(const char *text, size_t len, const struct err *err, void *
 			strbuf_reset(&runtime->answers);
 			strbuf_append_str(&runtime->answers, reply.said.data);
 		}
-		haproxy_worker_answered(driver, &reply);
+		worker_answered(driver, &reply);
 		haproxy_batch_free(&reply);
 		enter(driver, RUNTIME_IDLE, -1);
 	}
 	haproxy_reconcile(driver);
 }
 
-static void send_round(struct haproxy_driver *driver, enum runtime_state state,
+static void send_batch(struct haproxy_driver *driver, enum runtime_state state,
                        const char *commands)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
@@ -298,7 +285,7 @@ static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 	bool drift =
 	    runtime->confirmed == driver->desired_seq && runtime->tries == 0 && !runtime->withheld;
 
-	send_round(driver, RUNTIME_PUSHING, diff->commands.data);
+	send_batch(driver, RUNTIME_PUSHING, diff->commands.data);
 	if (clock->end_us[MOVE_PUSHED] == 0 && !clock->told) {
 		target_end_step(&driver->target, MOVE_PUSHED);
 		strbuf_append_str(&clock->summary, diff->summary.data);
@@ -314,30 +301,19 @@ static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 		runtime->cleanup_owed = runtime->cleanup_due = true;
 }
 
-static void tell_ended(const struct haproxy_driver *driver,
-                       const struct session_cleanup_result *result)
-{
-	const char *problem = *result->problem != '\0' ? result->problem : NULL;
-	bool trouble = problem != NULL || result->left > 0;
-
-	if (trouble || result->ended > 0)
-		TARGET_LOG(trouble ? LOG_WARNING : LOG_INFO, &driver->target, "sessions_ended",
-		           KV_INT("ended", result->ended), KV_INT("left", result->left),
-		           KV_INT("waited", result->waiting), KV_STR("error", problem));
-}
-
 static void session_cleanup_done_cb(const struct session_cleanup_result *result, void *arg)
 {
 	struct haproxy_driver *driver = arg;
 	struct haproxy_runtime *runtime = &driver->runtime;
-
+	const char *problem = *result->problem != '\0' ? result->problem : NULL;
 	bool told = result->left > 0 && result->left == runtime->sessions_left;
+	bool trouble = problem != NULL || result->left > 0;
 
 	runtime->cleanup = NULL;
 	runtime->cleanup_owed = runtime->cleanup_due = false;
 	runtime->sessions_left = result->left;
 	runtime->cleanup_repeats = result->left > 0 ? runtime->cleanup_repeats + 1 : 0;
-	runtime->cleanup_failures = result->problem[0] != '\0' ? runtime->cleanup_failures + 1 : 0;
+	runtime->cleanup_failures = problem != NULL ? runtime->cleanup_failures + 1 : 0;
 	/* The master CLI does not answer for a moment during every reload. So the first failure is
 	 * retried, and not logged. */
 	runtime->cleanup_later =
@@ -348,8 +324,11 @@ static void session_cleanup_done_cb(const struct session_cleanup_result *result,
 	        : CLEANUP_LATER_MS;
 	/* a timer may fire up to 1 ms early by this clock */
 	runtime->cleanup_ms = clock_now_ms() + runtime->cleanup_wait_ms - 1;
-	if (!told && (runtime->cleanup_failures != 1 || result->ended > 0))
-		tell_ended(driver, result);
+	if (!told && (runtime->cleanup_failures != 1 || result->ended > 0) &&
+	    (trouble || result->ended > 0))
+		TARGET_LOG(trouble ? LOG_WARNING : LOG_INFO, &driver->target, "sessions_ended",
+		           KV_INT("ended", result->ended), KV_INT("left", result->left),
+		           KV_INT("waited", result->waiting), KV_STR("error", problem));
 	if (runtime->tries > 0)
 		wait_to_read(driver,
 		             clock_backoff_ms(runtime->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
@@ -455,11 +434,10 @@ static void tell_unfit(const struct haproxy_driver *driver, bool over)
 
 static void look_at_checks(struct haproxy_driver *driver)
 {
-	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
 	struct haproxy_runtime *runtime = &driver->runtime;
 	const struct haproxy_server *down =
-	    driver->primary != NULL && driver->hold.state == HOLD_OPEN
-	        ? haproxy_find_down(&driver->config, &primary, &runtime->live)
+	    driver->primary.address != NULL && driver->hold.state == HOLD_OPEN
+	        ? haproxy_find_down(&driver->config, &driver->primary, &runtime->live)
 	        : NULL;
 
 	if (down == NULL) {
@@ -492,7 +470,7 @@ static void agrees(struct haproxy_driver *driver, const struct haproxy_diff *dif
 	strbuf_reset(&runtime->problem);
 	if (runtime->seen_for != driver->desired_seq) {
 		/* `live` was requested before this desired_seq, and may be seconds old. */
-		send_round(driver, RUNTIME_READING, "");
+		send_batch(driver, RUNTIME_READING, "");
 		return;
 	}
 	confirm(driver);
@@ -502,7 +480,7 @@ static void agrees(struct haproxy_driver *driver, const struct haproxy_diff *dif
 	else if (diff->tidy.len == 0 || runtime->tidied)
 		be_idle(driver);
 	else {
-		send_round(driver, RUNTIME_PUSHING, diff->tidy.data);
+		send_batch(driver, RUNTIME_PUSHING, diff->tidy.data);
 		runtime->tidied = true;
 	}
 }
@@ -549,7 +527,7 @@ void haproxy_runtime_reconcile(struct haproxy_driver *driver)
 		break;
 	}
 	if (!runtime->known || runtime->want_read || runtime->covers != driver->desired_seq)
-		send_round(driver, RUNTIME_READING, "");
+		send_batch(driver, RUNTIME_READING, "");
 	else
 		compare(driver);
 }

@@ -30,7 +30,7 @@ struct session_cleanup {
 	struct haproxy_queue *socket, *master;
 	enum session_cleanup_state state;
 	struct haproxy_call *call;
-	struct haproxy_expected stays;
+	struct haproxy_expected expected;
 	bool listed; /* `procs` has been asked for */
 	struct haproxy_procs procs;
 	size_t old_next; /* index in procs.old_pids */
@@ -47,11 +47,13 @@ struct session_cleanup {
 
 static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg);
 
-static void session_cleanup_free(struct session_cleanup *cleanup)
+void session_cleanup_cancel(struct session_cleanup *cleanup)
 {
+	if (cleanup->call != NULL)
+		haproxy_call_cancel(cleanup->call);
 	haproxy_session_reader_destroy(cleanup->reader);
 	haproxy_sessions_free(&cleanup->found);
-	haproxy_expected_free(&cleanup->stays);
+	haproxy_expected_free(&cleanup->expected);
 	haproxy_procs_free(&cleanup->procs);
 	strbuf_fini(&cleanup->problem);
 	free(cleanup);
@@ -69,7 +71,7 @@ static void finish(struct session_cleanup *cleanup)
 	void *arg = cleanup->arg;
 
 	strbuf_init(&cleanup->problem);
-	session_cleanup_free(cleanup);
+	session_cleanup_cancel(cleanup);
 	cb(&result, arg);
 }
 
@@ -105,7 +107,7 @@ static void read_sessions(struct session_cleanup *cleanup)
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 
 	append_command(cleanup, &line, "show sess all");
-	cleanup->reader = haproxy_session_reader_create(&cleanup->stays);
+	cleanup->reader = haproxy_session_reader_create(&cleanup->expected);
 	ask(cleanup, CLEANUP_READING, line.data);
 }
 
@@ -186,7 +188,7 @@ static void take_servers(struct session_cleanup *cleanup, const char *reply, siz
 		worker_done(cleanup);
 		return;
 	}
-	haproxy_expected_judge(&cleanup->stays, &live);
+	haproxy_expected_judge(&cleanup->expected, &live);
 	haproxy_live_free(&live);
 	read_sessions(cleanup);
 }
@@ -201,17 +203,6 @@ static void take_procs(struct session_cleanup *cleanup, const char *reply, size_
 	next_worker(cleanup);
 }
 
-static void reply_failed(struct session_cleanup *cleanup, const struct err *err)
-{
-	if (cleanup->pid == 0)
-		strbuf_printf(&cleanup->problem, "%s%s", cleanup->problem.len > 0 ? "; " : "",
-		              err->message);
-	if (cleanup->state == CLEANUP_LISTING)
-		finish(cleanup);
-	else
-		worker_done(cleanup);
-}
-
 static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg)
 {
 	struct session_cleanup *cleanup = arg;
@@ -219,7 +210,11 @@ static void reply_cb(const char *reply, size_t len, const struct err *err, void 
 	cleanup->call = NULL;
 	if (reply == NULL) {
 		haproxy_session_reader_destroy(STEAL(cleanup->reader));
-		reply_failed(cleanup, err);
+		if (cleanup->pid == 0)
+			strbuf_printf(&cleanup->problem, "%s%s",
+			              cleanup->problem.len > 0 ? "; " : "", err->message);
+		cleanup->listed = cleanup->listed || cleanup->state == CLEANUP_LISTING;
+		worker_done(cleanup);
 		return;
 	}
 	switch (cleanup->state) {
@@ -263,7 +258,7 @@ struct session_cleanup *session_cleanup_start(struct haproxy_queue *socket,
 	for (size_t i = 0; i < desired->server_count; i++) {
 		const struct haproxy_server *server = &desired->servers[i];
 
-		haproxy_expected_add(&cleanup->stays, server->backend, server->name,
+		haproxy_expected_add(&cleanup->expected, server->backend, server->name,
 		                     server->cut_off ? NULL : server->address, server->port);
 	}
 	for (size_t i = 0; i < live->count; i++) {
@@ -271,15 +266,9 @@ struct session_cleanup *session_cleanup_start(struct haproxy_queue *socket,
 
 		if (names(desired, server->backend, NULL) &&
 		    !names(desired, server->backend, server->name))
-			haproxy_expected_add(&cleanup->stays, server->backend, server->name, NULL,
-			                     0);
+			haproxy_expected_add(&cleanup->expected, server->backend, server->name,
+			                     NULL, 0);
 	}
 	read_sessions(cleanup);
 	return cleanup;
-}
-
-void session_cleanup_cancel(struct session_cleanup *cleanup)
-{
-	haproxy_call_cancel(cleanup->call);
-	session_cleanup_free(cleanup);
 }

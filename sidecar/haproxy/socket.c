@@ -180,18 +180,6 @@ static bool write_line(struct haproxy_call *call)
 	return true;
 }
 
-static bool hand_out(struct haproxy_call *call)
-{
-	if (clock_now_ms() > call->until_ms)
-		return err_set(&call->error, "%s: the reply was not complete within %d ms",
-		               call->path, HAPROXY_STREAM_MAX_MS);
-	timer_start(call->timer, call->timeout_ms);
-	if (!call->piece(call->reply.data, call->reply.len, call->arg, &call->error))
-		return false;
-	strbuf_reset(&call->reply);
-	return true;
-}
-
 /* Reads what has arrived. False at the end of the reply (*eof is true), and on failure. */
 static bool read_reply(struct haproxy_call *call, bool *eof)
 {
@@ -207,8 +195,16 @@ static bool read_reply(struct haproxy_call *call, bool *eof)
 	*eof = got == 0;
 	call->reply.len += (size_t)got;
 	call->reply.data[call->reply.len] = '\0';
-	if (call->piece != NULL && got > 0)
-		return hand_out(call);
+	if (call->piece != NULL && got > 0) {
+		if (clock_now_ms() > call->until_ms)
+			return err_set(&call->error, "%s: the reply was not complete within %d ms",
+			               call->path, HAPROXY_STREAM_MAX_MS);
+		timer_start(call->timer, call->timeout_ms);
+		if (!call->piece(call->reply.data, call->reply.len, call->arg, &call->error))
+			return false;
+		strbuf_reset(&call->reply);
+		return true;
+	}
 	if (call->reply.len > REPLY_MAX)
 		return err_set(&call->error,
 		               "%s: the reply is larger than %zu bytes: is it HAProxy?", call->path,
@@ -263,15 +259,6 @@ static void on_timer(void *arg)
 	finish(call, false);
 }
 
-static bool start(struct haproxy_call *call)
-{
-	if (!start_connect(call))
-		return false;
-	call->io = event_new(call->base, call->fd, EV_WRITE | EV_PERSIST, writable_cb, call);
-	event_add(call->io, NULL);
-	return advance(call);
-}
-
 static void send_line(struct haproxy_call *call)
 {
 	bool ok;
@@ -280,7 +267,13 @@ static void send_line(struct haproxy_call *call)
 	if (call->queue != NULL)
 		call->queue->out++;
 	call->until_ms = clock_now_ms() + HAPROXY_STREAM_MAX_MS;
-	ok = start(call);
+	ok = start_connect(call);
+	if (ok) {
+		call->io =
+		    event_new(call->base, call->fd, EV_WRITE | EV_PERSIST, writable_cb, call);
+		event_add(call->io, NULL);
+		ok = advance(call);
+	}
 	if (!ok)
 		disconnect(call);
 	timer_start(call->timer, ok ? call->timeout_ms : 0);
@@ -326,8 +319,6 @@ struct haproxy_queue *haproxy_queue_create(struct event_base *base, const char *
 
 void haproxy_queue_destroy(struct haproxy_queue *queue)
 {
-	if (queue == NULL)
-		return;
 	free(queue->path);
 	free(queue);
 }

@@ -67,27 +67,14 @@ static bool cut_line(struct strbuf *text, char **line)
 	return true;
 }
 
-static bool undo(const char *path, const struct strbuf *previous, struct err *err)
-{
-	static const struct file_owner as_it_is = {.mode = 0};
-	auto_strbuf struct strbuf tried = STRBUF_INIT;
-	struct haproxy_config now;
-	struct err ignored;
-	bool known = file_read(path, INSTALL_MAX, &tried, NULL, &ignored) &&
-	             haproxy_config_parse(tried.data, tried.len, &now, &ignored);
-	bool ok = haproxy_trial_undo(path, previous, known ? &now : NULL, &as_it_is, err);
-
-	if (known)
-		haproxy_config_free(&now);
-	return ok;
-}
-
 static void undo_note(const char *note)
 {
-	auto_strbuf struct strbuf text = STRBUF_INIT;
+	static const struct file_owner as_it_is = {.mode = 0};
+	auto_strbuf struct strbuf text = STRBUF_INIT, tried = STRBUF_INIT;
 	auto_free char *path = NULL, *kind = NULL;
-	struct err err;
-	bool missing;
+	struct haproxy_config now;
+	struct err err, ignored;
+	bool missing, known, ok;
 
 	if (!file_read(note, NOTE_MAX, &text, NULL, &err) || !cut_line(&text, &path) ||
 	    !cut_line(&text, &kind) || *path != '/') {
@@ -99,7 +86,12 @@ static void undo_note(const char *note)
 		return;
 	}
 	missing = strcmp(kind, "missing") == 0;
-	if (!undo(path, missing ? NULL : &text, &err)) {
+	known = file_read(path, INSTALL_MAX, &tried, NULL, &ignored) &&
+	        haproxy_config_parse(tried.data, tried.len, &now, &ignored);
+	ok = haproxy_trial_undo(path, missing ? NULL : &text, known ? &now : NULL, &as_it_is, &err);
+	if (known)
+		haproxy_config_free(&now);
+	if (!ok) {
 		log_error("not_put_back", KV_STR("file", path), KV_STR("note", note), KV_ERR(&err),
 		          KV_STR("next", "check the file: HAProxy may refuse it at its next "
 		                         "start; segue tries again at its own next start"));

@@ -190,19 +190,10 @@ static void append_output(const struct command *command, struct strbuf *what)
 	}
 }
 
-static void keep_end(struct strbuf *output)
-{
-	if (output->len <= 4 * OUTPUT_KEPT)
-		return;
-	/* Keep one byte more than is shown: append_output() then knows that there was more. The
-	 * terminating NUL moves, too. */
-	memmove(output->data, output->data + output->len - (OUTPUT_KEPT + 1), OUTPUT_KEPT + 2);
-	output->len = OUTPUT_KEPT + 1;
-}
-
 /* Reads at most 64 KiB a call: a child that writes without end must not block the loop. */
 static void read_output(struct command *command)
 {
+	struct strbuf *output = &command->output;
 	char chunk[4096];
 
 	for (int i = 0; i < 16; i++) {
@@ -212,8 +203,14 @@ static void read_output(struct command *command)
 			event_del(command->readable);
 		if (got <= 0)
 			return;
-		strbuf_append(&command->output, chunk, (size_t)got);
-		keep_end(&command->output);
+		strbuf_append(output, chunk, (size_t)got);
+		if (output->len <= 4 * OUTPUT_KEPT)
+			continue;
+		/* Keeps one byte more than is shown: append_output() then knows that there was
+		 * more. The terminating NUL moves, too. */
+		memmove(output->data, output->data + output->len - (OUTPUT_KEPT + 1),
+		        OUTPUT_KEPT + 2);
+		output->len = OUTPUT_KEPT + 1;
 	}
 }
 

@@ -86,18 +86,10 @@ static char *follow(const char *link, const struct stat *st, struct err *err)
 	           : xasprintf("%.*s%s", (int)(strrchr(link, '/') + 1 - link), link, target);
 }
 
-/* Linux before 5.8 does not report it; there rename() fails. */
-static bool is_mount_point(const char *path)
-{
-	struct statx st;
-
-	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &st) == 0 &&
-	       (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-}
-
 char *install_path(const struct config_target *config, struct err *err)
 {
 	auto_free char *path = xstrdup(config->output);
+	struct statx mount;
 	struct stat st;
 
 	for (int links = 0; lstat(path, &st) == 0 && S_ISLNK(st.st_mode); links++) {
@@ -110,7 +102,9 @@ char *install_path(const struct config_target *config, struct err *err)
 		free(path);
 		path = next;
 	}
-	if (is_mount_point(path)) {
+	/* Linux before 5.8 does not report a mount point; there rename() fails. */
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &mount) == 0 &&
+	    (mount.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) {
 		err_set(err,
 		        "%s: the output is a mount point (a single-file volume), which a rename "
 		        "cannot replace: mount its folder instead",

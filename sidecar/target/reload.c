@@ -21,7 +21,7 @@ struct reloader {
 	struct event_base *base;
 	const struct reload_method *method;
 	char *object;
-	int64_t limit_ms, last_ok_ms;
+	int64_t last_ok_ms;
 	void *run;             /* the reload in flight, of the method; NULL: none */
 	struct timer *start;   /* starts the next reload from the loop */
 	struct reload *served; /* the requests that the reload in flight is for */
@@ -60,26 +60,23 @@ static void start_cb(void *arg)
 		return;
 	reloader->served = STEAL(reloader->queued);
 	reloader->run = reloader->method->start(reloader->base, reloader->object,
-	                                        reloader->limit_ms, end, reloader, &err);
+	                                        reloader->method->limit_ms, end, reloader, &err);
 	if (reloader->run == NULL)
 		end(false, err.message, reloader);
 }
 
 struct reloader *reloader_create(struct event_base *base, const struct reload_method *method,
-                                 const char *object, int64_t limit_ms)
+                                 const char *object)
 {
 	struct reloader *reloader = xcalloc(1, sizeof(*reloader));
 
-	*reloader = (struct reloader){
-	    .base = base, .method = method, .object = xstrdup(object), .limit_ms = limit_ms};
+	*reloader = (struct reloader){.base = base, .method = method, .object = xstrdup(object)};
 	reloader->start = timer_new(base, start_cb, reloader);
 	return reloader;
 }
 
 void reloader_destroy(struct reloader *reloader)
 {
-	if (reloader == NULL)
-		return;
 	if (reloader->run != NULL)
 		reloader->method->cancel(reloader->run);
 	timer_free(reloader->start);

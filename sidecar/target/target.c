@@ -77,9 +77,7 @@ void *target_hub_share(struct target_hub *hub, const char *key,
 
 static void *create_reloader(struct event_base *base, const char *key, const void *arg)
 {
-	const struct reload_method *method = arg;
-
-	return reloader_create(base, method, key, method->limit_ms);
+	return reloader_create(base, arg, key);
 }
 
 static void destroy_reloader(void *thing)

@@ -125,9 +125,8 @@ Test(haproxy_fallback, reloads_that_fail_back_off)
 	driver_apply(&d, primary_at(d.a));
 	driver_set(&d, text_that_does_not_load(d.a));
 	cr_assert(driver_wait_log(&d, "event=reload_failed", 3));
-	cr_assert_eq(driver_count_log(&d, "tried again in 4 s") +
-	                 driver_count_log(&d, "tried again in 5 s"),
-	             1);
+	cr_assert_eq(
+	    driver_count_log(&d, "next try in 4 s") + driver_count_log(&d, "next try in 5 s"), 1);
 }
 
 Test(haproxy_fallback, a_text_that_comes_during_a_reload_does_not_wait_for_its_failure)

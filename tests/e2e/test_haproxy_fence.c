@@ -54,7 +54,7 @@ Test(haproxy_fence, a_server_with_an_agent_stays_at_the_closed_port_until_it_is_
 	struct haproxy_release_job job = {.socket = d.config.socket,
 	                                  .text = text,
 	                                  .len = strlen(text),
-	                                  .note = &record,
+	                                  .record = &record,
 	                                  .timeout_ms = LONG_MS};
 	size_t released;
 	struct err err;

@@ -68,7 +68,7 @@ Test(run_trial, the_reload_that_fails_names_the_other_file_and_a_mended_output_l
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=output_left ",
 	                                      "target=haproxy/local", "/orders.cfg", NULL));
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reload_failed ",
-	                                      "/orders.cfg has the section orders_rw, too", NULL));
+	                                      "/orders.cfg also has the section orders_rw", NULL));
 	configure(&run, slow(&run, ini));
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reload ", NULL));
 	cr_assert_eq(access(at_order_cfg(&run), F_OK), 0);

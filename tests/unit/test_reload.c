@@ -54,9 +54,12 @@ static void setup(void)
 /* By the master CLI where there is a socket, else by the command. */
 static struct reloader *new_reloader(const char *socket, const char *command)
 {
-	return *socket != '\0' ? reloader_create(t.base, &haproxy_master_reload, socket, WORKER_MS)
-	                       : reloader_create(t.base, &reload_by_command, command,
-	                                         reload_by_command.limit_ms);
+	static struct reload_method by_master;
+
+	by_master = haproxy_master_reload;
+	by_master.limit_ms = WORKER_MS;
+	return *socket != '\0' ? reloader_create(t.base, &by_master, socket)
+	                       : reloader_create(t.base, &reload_by_command, command);
 }
 
 static void remove_file(const char *name)
