@@ -26,7 +26,7 @@ enum pq_link_event {
 };
 
 /* Never called from inside pq_link_open() or pq_link_ask(), never after pq_link_close(). */
-typedef void pq_link_cb(enum pq_link_event event, void *arg);
+typedef void pq_link_cb(struct pq_link *link, enum pq_link_event event, void *arg);
 
 /* The limits of one answer. */
 struct pq_link_limits {

@@ -149,10 +149,11 @@ static void connected(struct console *console)
 		finish(console, NULL, &err, true);
 }
 
-static void on_link(enum pq_link_event event, void *arg)
+static void on_link(struct pq_link *link, enum pq_link_event event, void *arg)
 {
 	struct console *console = arg;
 
+	(void)link;
 	switch (event) {
 	case PQ_LINK_CONNECTED:
 		connected(console);

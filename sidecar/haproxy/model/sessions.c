@@ -253,17 +253,6 @@ static bool read_line(struct haproxy_session_reader *reader, struct span line)
 	return true;
 }
 
-static bool take_line(struct haproxy_session_reader *reader, struct span line, struct err *err)
-{
-	if (reader->complete)
-		return true; /* the reply to the next command, or text of the master CLI */
-	if (line.len == 0) {
-		reader->complete = true;
-		return true;
-	}
-	return read_line(reader, line) || haproxy_reply_unexpected(err, "show sess all", line);
-}
-
 bool haproxy_session_reader_take(struct haproxy_session_reader *reader, const char *text,
                                  size_t len, struct err *err)
 {
@@ -276,8 +265,10 @@ bool haproxy_session_reader_take(struct haproxy_session_reader *reader, const ch
 			strbuf_append(&reader->rest, text, line.len);
 			line = (struct span){reader->rest.data, reader->rest.len};
 		}
-		if (!take_line(reader, line, err))
-			return false;
+		/* After the reply: that to the next command, or text of the master CLI. */
+		reader->complete = reader->complete || line.len == 0;
+		if (!reader->complete && !read_line(reader, line))
+			return haproxy_reply_unexpected(err, "show sess all", line);
 		strbuf_reset(&reader->rest);
 	}
 	if (reader->rest.len + (size_t)(end - text) > LINE_MAX_BYTES)
