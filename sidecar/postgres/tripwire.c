@@ -104,13 +104,6 @@ static void take(struct wire *wire, int error)
 		tripwire->cb(refused ? TRIPWIRE_REFUSED : TRIPWIRE_ENDED, tripwire->arg);
 }
 
-static void replace_oldest(struct tripwire *tripwire)
-{
-	cut(&tripwire->wires[tripwire->turn]);
-	tripwire->turn = (tripwire->turn + 1) % tripwire->count;
-	tripwire->turn_ms = clock_now_ms() + clock_jitter_ms(TRIPWIRE_LIFE_MS / tripwire->count);
-}
-
 void tripwire_arm(struct tripwire *tripwire)
 {
 	int64_t now = clock_now_ms();
@@ -120,8 +113,11 @@ void tripwire_arm(struct tripwire *tripwire)
 		return;
 	tripwire->next_ms = now + PACE_MS;
 	tripwire->ends = 0;
-	if (now >= tripwire->turn_ms)
-		replace_oldest(tripwire);
+	if (now >= tripwire->turn_ms) {
+		cut(&tripwire->wires[tripwire->turn]);
+		tripwire->turn = (tripwire->turn + 1) % tripwire->count;
+		tripwire->turn_ms = now + clock_jitter_ms(TRIPWIRE_LIFE_MS / tripwire->count);
+	}
 	while (missing < tripwire->count && tripwire->wires[missing].io != NULL)
 		missing++;
 	if (missing < tripwire->count)

@@ -87,16 +87,6 @@ static struct haproxy_stay *find_stay(const struct haproxy_expected *stays, cons
 	           : NULL;
 }
 
-static bool is_left_behind(const struct haproxy_expected *stays, const char *backend)
-{
-	const struct haproxy_stay *one = find_stay(stays, backend, NULL);
-
-	return one != NULL && one->left_behind;
-}
-
-/* SRV_ADMF_* of HAProxy. A server in maintenance takes no clients. */
-#define MAINTENANCE_BITS (1U | 2U | 4U | 32U)
-
 void haproxy_expected_judge(struct haproxy_expected *stays, const struct haproxy_live *live)
 {
 	auto_free bool *right = xcalloc(stays->count, sizeof(*right));
@@ -109,7 +99,8 @@ void haproxy_expected_judge(struct haproxy_expected *stays, const struct haproxy
 		auto_free char *at = xasprintf("%s:%u", server->address, (unsigned)server->port);
 		struct haproxy_stay *stay = find_stay(stays, server->backend, server->name);
 
-		if (stay == NULL || (server->admin & MAINTENANCE_BITS) != 0)
+		if (stay == NULL ||
+		    (server->admin & (HAPROXY_ADMIN_MAINT | HAPROXY_ADMIN_CONFIG_MAINT)) != 0)
 			continue;
 		if (strcmp(at, stay->here) == 0)
 			right[stay - stays->list] = true;
@@ -176,7 +167,9 @@ static void judge_session(struct haproxy_session_reader *reader)
 	if (session->side == SIDE_NONE || (session->side != SIDE_WAITING && !is_elsewhere(reader)))
 		return;
 	if (session->side != SIDE_STANDS) {
-		bool left_behind = is_left_behind(reader->stays, session->backend.data);
+		const struct haproxy_stay *stay =
+		    find_stay(reader->stays, session->backend.data, NULL);
+		bool left_behind = stay != NULL && stay->left_behind;
 
 		reader->out.waiting += left_behind;
 		reader->out.connecting += session->side == SIDE_CONNECTING && !left_behind;
