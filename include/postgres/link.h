@@ -1,7 +1,7 @@
 /* One libpq connection in the event loop, and one simple query at a time over it. This is the only
  * place that waits for a PostgreSQL server or a PgBouncer. What the other end sends is limited:
- * bytes (see sidecar/postgres/relay_internal.h), results and rows; COPY ends the connection. It has
- * no timer: the caller sets the deadline, and closes. */
+ * bytes (see sidecar/postgres/postgres_internal.h), results and rows; COPY ends the connection. It
+ * has no timer: the caller sets the deadline, and closes. */
 #ifndef SEGUE_POSTGRES_LINK_H
 #define SEGUE_POSTGRES_LINK_H
 
@@ -26,7 +26,7 @@ enum pq_link_event {
 };
 
 /* Never called from inside pq_link_open() or pq_link_ask(), never after pq_link_close(). */
-typedef void pq_link_cb(enum pq_link_event event, void *arg);
+typedef void pq_link_cb(struct pq_link *link, enum pq_link_event event, void *arg);
 
 /* The limits of one answer. */
 struct pq_link_limits {

@@ -52,7 +52,7 @@ void verifier_hurry(struct verifier *verifier, const struct member *member);
 void verifier_attend(struct verifier *verifier);
 
 /* From its next answer on, watches this server also with config->tripwires silent connections (see
- * sidecar/postgres/tripwire_internal.h), so that its death is known before the last client notices
+ * sidecar/postgres/postgres_internal.h), so that its death is known before the last client notices
  * it. NULL: watches none. The server has to be followed as well. */
 void verifier_guard(struct verifier *verifier, const struct member *member);
 

@@ -136,11 +136,12 @@ static bool send_query(struct console *console, struct err *err)
 	return pq_link_ask(console->link, console->sql, &limits) || give_up(console, err);
 }
 
-static void on_link(enum pq_link_event event, void *arg)
+static void on_link(struct pq_link *link, enum pq_link_event event, void *arg)
 {
 	struct console *console = arg;
 	struct err err;
 
+	(void)link;
 	switch (event) {
 	case PQ_LINK_CONNECTED:
 		console->connections++;

@@ -1,11 +1,8 @@
 /* Asks questions over a connection (postgres/link.h), and reports what the answer, or the end of
  * the connection, says about the server. Every end goes through end(), which closes at once and
  * reports from a timer of its own. Between an answer and the next question the connection stays
- * open and is watched for its end.
- *
- * A server in a smart shutdown accepts no new connections, and waits until the open ones are
- * closed. An open connection does not learn of it, and delays it. Therefore a second connection is
- * opened now and then: it replaces the first one, or is refused with 57P03. */
+ * open and is watched for its end. A server in a smart shutdown waits until the open connections
+ * are closed, and tells them nothing: see pg_connection_renew(). */
 #include "postgres/connection.h"
 
 #include <stdio.h>
@@ -20,20 +17,13 @@
 #define PASSING_MAX 3
 #define COLUMNS_MAX 16
 
-/* One of the two connections of a struct pg_connection. */
-struct side {
-	struct pg_connection *connection;
-	struct pq_link *link;
-};
-
 struct pg_connection {
 	const struct libpq *pq;
 	const struct pg_connection_question *question;
 	const char *conninfo;
 	struct member member;
-	struct side sides[2];
-	struct pq_link *link;      /* of one side; questions go over this one */
-	struct pq_link *successor; /* of the other side; if not closed, it is to replace `link` */
+	struct pq_link *link;      /* questions go over this one */
+	struct pq_link *successor; /* if not closed, it is to replace `link` */
 	int64_t renew_us;          /* no successor is opened before this time */
 	bool shut;                 /* the server accepts no connections any more; see `failure` */
 	struct timer *over;        /* reports the end */
@@ -242,11 +232,10 @@ static void take_answer(struct pg_connection *connection)
 	clear(result);
 }
 
-static void on_link(enum pq_link_event event, void *arg)
+static void on_link(struct pq_link *link, enum pq_link_event event, void *arg)
 {
-	const struct side *side = arg;
-	struct pg_connection *connection = side->connection;
-	bool is_successor = side->link == connection->successor;
+	struct pg_connection *connection = arg;
+	bool is_successor = link == connection->successor;
 
 	switch (event) {
 	case PQ_LINK_CONNECTED:
@@ -316,14 +305,8 @@ struct pg_connection *pg_connection_create(struct event_base *base, const struct
 	                                     .member = *member,
 	                                     .cb = cb,
 	                                     .arg = arg};
-	for (size_t i = 0; i < ARRAY_LEN(connection->sides); i++) {
-		struct side *side = &connection->sides[i];
-
-		side->connection = connection;
-		side->link = pq_link_create(base, pq, on_link, side);
-	}
-	connection->link = connection->sides[0].link;
-	connection->successor = connection->sides[1].link;
+	connection->link = pq_link_create(base, pq, on_link, connection);
+	connection->successor = pq_link_create(base, pq, on_link, connection);
 	connection->over = timer_new(base, over_cb, connection);
 	return connection;
 }

@@ -73,8 +73,7 @@ static void watch(struct pq_link *link, short events)
 	event_add(link->io, NULL);
 }
 
-/* Does what the event of the socket would do, one loop iteration earlier. If one read by libpq
- * leaves bytes in its socket, the event follows. */
+/* Saves a loop iteration. If one read by libpq leaves bytes in its socket, the event follows. */
 static void relay_cb(void *arg)
 {
 	struct pq_link *link = arg;
@@ -136,13 +135,11 @@ static bool take_result(struct pq_link *link, PGresult *result)
 	return err_set(&link->problem, "%s", problem);
 }
 
-static bool conclude(struct pq_link *link)
+static bool be_ready(struct pq_link *link, enum pq_link_event event)
 {
-	if (link->pq->status(link->conn) == CONNECTION_BAD)
-		return false;
 	link->state = PQ_LINK_READY;
 	watch(link, EV_READ);
-	link->cb(PQ_LINK_ANSWERED, link->arg);
+	link->cb(link, event, link->arg);
 	return true;
 }
 
@@ -168,7 +165,8 @@ static bool read_answer(struct pq_link *link)
 	while (!link->pq->is_busy(link->conn)) {
 		result = link->pq->get_result(link->conn);
 		if (result == NULL)
-			return conclude(link);
+			return link->pq->status(link->conn) != CONNECTION_BAD &&
+			       be_ready(link, PQ_LINK_ANSWERED);
 		if (!take_result(link, result))
 			return false;
 	}
@@ -238,16 +236,6 @@ static bool insert_relay(struct pq_link *link)
 	return true;
 }
 
-static bool wait_to_connect(struct pq_link *link, short events)
-{
-	if (!insert_relay(link))
-		return false;
-	if (link->relay != NULL)
-		pq_relay_send(link->relay);
-	watch(link, events);
-	return true;
-}
-
 /* Scans what libpq reads next inside TLS. It is the rest of one record, because only a run of the
  * relay brings more bytes to libpq's socket. */
 static bool scan_tls(struct pq_link *link)
@@ -271,25 +259,22 @@ static bool scan_tls(struct pq_link *link)
  * first. */
 static bool go_on_connecting(struct pq_link *link)
 {
+	PostgresPollingStatusType next;
+
 	unwatch(link);
 	if (!scan_tls(link))
 		return false;
-	switch (link->pq->connect_poll(link->conn)) {
-	case PGRES_POLLING_READING:
-	case PGRES_POLLING_ACTIVE:
-		return wait_to_connect(link, EV_READ);
-	case PGRES_POLLING_WRITING:
-		return wait_to_connect(link, EV_WRITE);
-	case PGRES_POLLING_OK:
+	next = link->pq->connect_poll(link->conn);
+	if (next == PGRES_POLLING_OK) {
 		link->pq->set_nonblocking(link->conn, 1);
-		link->state = PQ_LINK_READY;
-		watch(link, EV_READ);
-		link->cb(PQ_LINK_CONNECTED, link->arg);
-		return true;
-	case PGRES_POLLING_FAILED:
-		break;
+		return be_ready(link, PQ_LINK_CONNECTED);
 	}
-	return false;
+	if (next == PGRES_POLLING_FAILED || !insert_relay(link))
+		return false;
+	if (link->relay != NULL)
+		pq_relay_send(link->relay);
+	watch(link, next == PGRES_POLLING_WRITING ? EV_WRITE : EV_READ);
+	return true;
 }
 
 bool pq_link_leaving(struct pq_link *link)
@@ -319,7 +304,7 @@ static void advance(struct pq_link *link)
 	if (good)
 		return;
 	unwatch(link);
-	link->cb(PQ_LINK_LOST, link->arg);
+	link->cb(link, PQ_LINK_LOST, link->arg);
 }
 
 bool pq_link_open(struct pq_link *link, PGconn *conn)

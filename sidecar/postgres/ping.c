@@ -61,10 +61,7 @@ static void readable_cb(int fd, short events, void *arg)
 	(void)events;
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (got == 1)
-		finish(arg, PG_PING_ALIVE);
-	else
-		finish(arg, got < 0 ? answer_of(errno) : PG_PING_REFUSED);
+	finish(arg, got == 1 ? PG_PING_ALIVE : got < 0 ? answer_of(errno) : PG_PING_REFUSED);
 }
 
 static void writable_cb(int fd, short events, void *arg)
@@ -138,18 +135,18 @@ struct pg_ping *pg_ping_ask(struct event_base *base, const char *address, uint16
                             int64_t timeout_ms, pg_ping_cb *cb, void *arg)
 {
 	struct pg_ping *pg_ping = xcalloc(1, sizeof(*pg_ping));
+	bool started;
 
 	*pg_ping = (struct pg_ping){.fd = -1, .cb = cb, .arg = arg};
 	pg_ping->timer = timer_new(base, on_timer, pg_ping);
-	if (start(pg_ping, address, port)) {
+	started = start(pg_ping, address, port);
+	if (started) {
 		pg_ping->answer = PG_PING_SILENT;
 		pg_ping->io =
 		    event_new(base, pg_ping->fd, EV_WRITE | EV_PERSIST, writable_cb, pg_ping);
 		event_add(pg_ping->io, NULL);
-		timer_start(pg_ping->timer, timeout_ms);
-	} else {
-		timer_start(pg_ping->timer, 0);
 	}
+	timer_start(pg_ping->timer, started ? timeout_ms : 0);
 	return pg_ping;
 }
 

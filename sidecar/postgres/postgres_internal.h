@@ -14,6 +14,8 @@
 #include "topology/facts.h"
 #include "topology/topology.h"
 
+struct event_base;
+
 struct pg_address {
 	union {
 		struct sockaddr any;
@@ -59,7 +61,6 @@ bool pq_scan_take(struct pq_scan *scan, const void *bytes, size_t len, struct er
  * place of its socket. Through it comes a limited number of bytes, a few kB per loop iteration, and
  * they are scanned first. TLS passes unchanged. */
 
-struct event_base;
 struct pq_relay;
 
 /* Something has come to where libpq reads it. The relay may be destroyed in it. */
@@ -85,7 +86,6 @@ const char *pq_relay_problem(const struct pq_relay *relay);
 
 /* Asks one server again and again over one open connection. postgres/verifier.h says how often. */
 
-struct event_base;
 struct probe;
 
 /* Called after each attempt, and from inside probe_lose() and probe_note_end(), but from inside no
@@ -95,10 +95,11 @@ typedef void probe_cb(const struct probe *probe, const struct server_fact *befor
                       void *arg);
 
 /* The first question is asked in the next loop iteration. `pq` and `config` are borrowed, `member`
- * is copied. */
+ * is copied. `problem`: why libpq cannot be used: it becomes the fact of a server that is never
+ * asked; NULL: none. */
 struct probe *probe_create(struct event_base *base, const struct libpq *pq,
                            const struct config_cluster *config, const struct member *member,
-                           probe_cb *cb, void *arg) MUST_CHECK;
+                           const char *problem, probe_cb *cb, void *arg) MUST_CHECK;
 void probe_destroy(struct probe *probe); /* NULL is fine */
 
 /* Sets what the server last answered before a reload. Call this before the first question. */
@@ -108,9 +109,9 @@ void probe_recall(struct probe *probe, const struct server_fact *before);
  * was refused right after the open connection had ended. `problem`: how it was found. */
 void probe_lose(struct probe *probe, const char *problem);
 /* Another connection to the server has ended, which the caller watches. If one more, or the probe's
- * own, has ended within PROBE_TOGETHER_US, only the end of the server explains that. The loss is
- * then proven without waiting for a refusal, which takes a round trip. A server that is alive
- * (something between was restarted) answers the next attempt, within a millisecond. */
+ * own, has ended within PROBE_TOGETHER_US, the loss of the server is proven without waiting for a
+ * refusal, which takes a round trip. A server that is alive (something between was restarted)
+ * answers the next attempt. */
 #define PROBE_TOGETHER_US INT64_C(1000)
 void probe_note_end(struct probe *probe);
 /* As verifier_hurry(); `slowly`: as verifier_attend(). */
@@ -130,7 +131,6 @@ const struct server_fact *probe_fact(const struct probe *probe);
 #define TRIPWIRES_MAX    8
 #define TRIPWIRE_LIFE_MS 30000
 
-struct event_base;
 struct tripwire;
 
 enum tripwire_news {

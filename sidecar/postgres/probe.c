@@ -47,7 +47,7 @@ struct probe {
 	struct server_fact fact;
 	struct server_fact next; /* the fact after the attempt in progress */
 	enum probe_state state;
-	struct timer *timer; /* always set */
+	struct timer *timer; /* always set; NULL: the server cannot be asked */
 	int64_t due_us;      /* when the timer is due */
 	bool hurry_slowly;   /* requested by verifier_attend() */
 	bool extended;       /* this attempt got a second deadline */
@@ -300,7 +300,7 @@ void probe_hurry(struct probe *probe, bool slowly)
 	probe->hurry_until_us = now + HURRY_LINGERS_US;
 	if (probe->awaited_us == 0)
 		probe->awaited_us = now;
-	if (hurried)
+	if (hurried || probe->timer == NULL)
 		return;
 	probe->hurry_slowly = slowly;
 	probe->hurry_from_us = slowly ? now - HURRY_US : now;
@@ -333,7 +333,7 @@ static const struct pg_connection_question question = {.columns = QUESTION_COLUM
 
 struct probe *probe_create(struct event_base *base, const struct libpq *pq,
                            const struct config_cluster *config, const struct member *member,
-                           probe_cb *cb, void *arg)
+                           const char *problem, probe_cb *cb, void *arg)
 {
 	struct probe *probe = xcalloc(1, sizeof(*probe));
 
@@ -343,6 +343,12 @@ struct probe *probe_create(struct event_base *base, const struct libpq *pq,
 	probe->fact.port = member->port;
 	probe->fact.heard_us = clock_now_us();
 	memcpy(probe->fact.address, member->address, sizeof(probe->fact.address));
+	if (problem != NULL) {
+		probe->fact.class = SERVER_OTHER;
+		probe->fact.running = 1;
+		classify_line(probe->fact.problem, sizeof(probe->fact.problem), problem);
+		return probe;
+	}
 	probe->connection = pg_connection_create(base, pq, &question, config->verify_conninfo,
 	                                         member, on_outcome, probe);
 	probe->timer = timer_new(base, on_timer, probe);

@@ -295,13 +295,6 @@ static bool take_byte_of_head(struct pq_scan *scan, unsigned char byte, struct e
 	return scan->left > 0 || finish_body(scan, err);
 }
 
-/* 'E' is the first byte of an error message. */
-static bool take_tls_reply(struct pq_scan *scan, unsigned char byte, struct err *err)
-{
-	scan->state = byte == 'N' || byte == 'E' ? PQ_SCAN_HEAD : PQ_SCAN_OPAQUE;
-	return byte != 'E' || take_byte_of_head(scan, byte, err);
-}
-
 void pq_scan_init(struct pq_scan *scan, enum pq_scan_state state)
 {
 	*scan = (struct pq_scan){.state = state};
@@ -317,7 +310,9 @@ bool pq_scan_take(struct pq_scan *scan, const void *bytes, size_t len, struct er
 		case PQ_SCAN_OPAQUE:
 			return true;
 		case PQ_SCAN_TLS_REPLY:
-			good = take_tls_reply(scan, *at++, err);
+			/* 'E' is the first byte of an error message, which is scanned. */
+			scan->state = *at == 'N' || *at == 'E' ? PQ_SCAN_HEAD : PQ_SCAN_OPAQUE;
+			at += *at != 'E';
 			break;
 		case PQ_SCAN_HEAD:
 			good = take_byte_of_head(scan, *at++, err);

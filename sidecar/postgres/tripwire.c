@@ -1,13 +1,7 @@
-/* Silent connections to one server. The oldest is replaced in turn, so that one of them is always
- * among the youngest child processes of the server. One end proves nothing (the server may reject
- * silent connections). A refusal right after it does, and so does a second end at the same time,
- * which the probe judges.
- *
- * A server that shuts down waits for new connections that send nothing, until
- * authentication_timeout. Therefore connections are opened only right after the server accepted
- * writes. The connection that is tried after an end only checks whether a process listens, and is
- * closed after REDIAL_MS. */
-
+/* The oldest connection is replaced in turn, so that one of them is always among the youngest child
+ * processes of the server. A server that shuts down waits for silent connections, until
+ * authentication_timeout: so they are opened only right after it accepted writes, and the one that
+ * is tried after an end, to see whether a process listens, is closed after REDIAL_MS. */
 #include <errno.h>
 #include <event2/event.h>
 #include <stdbool.h>
@@ -110,13 +104,6 @@ static void take(struct wire *wire, int error)
 		tripwire->cb(refused ? TRIPWIRE_REFUSED : TRIPWIRE_ENDED, tripwire->arg);
 }
 
-static void replace_oldest(struct tripwire *tripwire)
-{
-	cut(&tripwire->wires[tripwire->turn]);
-	tripwire->turn = (tripwire->turn + 1) % tripwire->count;
-	tripwire->turn_ms = clock_now_ms() + clock_jitter_ms(TRIPWIRE_LIFE_MS / tripwire->count);
-}
-
 void tripwire_arm(struct tripwire *tripwire)
 {
 	int64_t now = clock_now_ms();
@@ -126,8 +113,11 @@ void tripwire_arm(struct tripwire *tripwire)
 		return;
 	tripwire->next_ms = now + PACE_MS;
 	tripwire->ends = 0;
-	if (now >= tripwire->turn_ms)
-		replace_oldest(tripwire);
+	if (now >= tripwire->turn_ms) {
+		cut(&tripwire->wires[tripwire->turn]);
+		tripwire->turn = (tripwire->turn + 1) % tripwire->count;
+		tripwire->turn_ms = now + clock_jitter_ms(TRIPWIRE_LIFE_MS / tripwire->count);
+	}
 	while (missing < tripwire->count && tripwire->wires[missing].io != NULL)
 		missing++;
 	if (missing < tripwire->count)

@@ -10,19 +10,13 @@
 #include "postgres/classify.h"
 #include "postgres_internal.h"
 
-/* One followed server. `probe` is NULL if libpq could not be loaded; then `fact` says so. */
-struct followed {
-	struct probe *probe;
-	struct server_fact fact;
-};
-
 struct verifier {
 	struct event_base *base;
 	const struct config_cluster *config;
 	struct libpq pq;
-	bool tried, loaded;
-	struct err load_problem;
-	struct followed *servers;
+	bool tried;
+	struct err load_problem;   /* "": libpq is loaded, or was not tried */
+	struct probe **probes;     /* of the followed servers */
 	struct server_fact *facts; /* what verifier_facts() returns */
 	size_t count;
 	struct server_fact *recalled; /* of the verifier before a reload; each one is used once */
@@ -89,64 +83,53 @@ static void probe_answered(const struct probe *probe, const struct server_fact *
 /* Tried once. A cluster with verify = disable never loads libpq. */
 static bool load_libpq(struct verifier *verifier)
 {
-	if (verifier->tried)
-		return verifier->loaded;
-	verifier->tried = true;
-	verifier->loaded = libpq_load(&verifier->pq, &verifier->load_problem);
-	if (!verifier->loaded)
+	if (!verifier->tried && !libpq_load(&verifier->pq, &verifier->load_problem))
 		log_error("verify_impossible", KV_STR("cluster", verifier->config->name),
 		          KV_ERR(&verifier->load_problem),
 		          KV_STR("next", "servers are not verified until segue is restarted"));
-	return verifier->loaded;
+	verifier->tried = true;
+	return verifier->load_problem.message[0] == '\0';
 }
 
-static const struct server_fact *fact_of(const struct followed *server)
-{
-	return server->probe != NULL ? probe_fact(server->probe) : &server->fact;
-}
-
-static struct followed *find(struct followed *servers, size_t count, const struct member *member)
+static struct probe **find(struct probe **probes, size_t count, const struct member *member)
 {
 	for (size_t i = 0; i < count; i++)
-		if (is_at(fact_of(&servers[i]), member))
-			return &servers[i];
+		if (probes[i] != NULL && is_at(probe_fact(probes[i]), member))
+			return &probes[i];
 	return NULL;
 }
 
-static void add(struct verifier *verifier, const struct member *member, struct followed *out)
+static struct probe *add(struct verifier *verifier, const struct member *member)
 {
-	if (!load_libpq(verifier)) {
-		out->fact =
-		    (struct server_fact){.port = member->port, .class = SERVER_OTHER, .running = 1};
-		memcpy(out->fact.address, member->address, sizeof(out->fact.address));
-		classify_line(out->fact.problem, sizeof(out->fact.problem),
-		              verifier->load_problem.message);
+	bool loaded = load_libpq(verifier);
+	struct probe *probe =
+	    probe_create(verifier->base, &verifier->pq, verifier->config, member,
+	                 loaded ? NULL : verifier->load_problem.message, probe_answered, verifier);
+
+	if (!loaded)
 		timer_fire(verifier->changed);
-		return;
-	}
-	out->probe = probe_create(verifier->base, &verifier->pq, verifier->config, member,
-	                          probe_answered, verifier);
 	for (size_t i = 0; i < verifier->recalled_count; i++) {
 		struct server_fact *before = &verifier->recalled[i];
 
-		if (is_at(before, member)) {
-			probe_recall(out->probe, before);
+		if (loaded && is_at(before, member)) {
+			probe_recall(probe, before);
 			before->address[0] = '\0';
-			return;
+			break;
 		}
 	}
+	return probe;
 }
 
-static void drop_all(struct followed *servers, size_t count)
+static void drop_all(struct probe **probes, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		probe_destroy(servers[i].probe);
-	free(servers);
+		probe_destroy(probes[i]);
+	free(probes);
 }
 
 void verifier_follow(struct verifier *verifier, const struct member *const *members, size_t count)
 {
-	struct followed *old = verifier->servers, *now, *found;
+	struct probe **old = verifier->probes, **now, **found;
 	size_t old_count = verifier->count, used = 0;
 
 	if (verifier->config->verify == CONFIG_VERIFY_DISABLE)
@@ -157,46 +140,37 @@ void verifier_follow(struct verifier *verifier, const struct member *const *memb
 		    find(now, used, members[i]) != NULL)
 			continue;
 		found = find(old, old_count, members[i]);
-		if (found == NULL) {
-			add(verifier, members[i], &now[used++]);
-			continue;
-		}
-		now[used++] = *found;
-		*found = (struct followed){0};
+		now[used++] = found != NULL ? STEAL(*found) : add(verifier, members[i]);
 	}
 	drop_all(old, old_count);
-	verifier->servers = now;
+	verifier->probes = now;
 	verifier->count = used;
 	verifier->facts = xreallocarray(verifier->facts, used, sizeof(*verifier->facts));
 }
 
 void verifier_hurry(struct verifier *verifier, const struct member *member)
 {
-	struct followed *found = find(verifier->servers, verifier->count, member);
+	struct probe **found = find(verifier->probes, verifier->count, member);
 
-	if (found != NULL && found->probe != NULL)
-		probe_hurry(found->probe, false);
+	if (found != NULL)
+		probe_hurry(*found, false);
 }
 
 void verifier_attend(struct verifier *verifier)
 {
 	for (size_t i = 0; i < verifier->count; i++)
-		if (verifier->servers[i].probe != NULL)
-			probe_hurry(verifier->servers[i].probe, true);
+		probe_hurry(verifier->probes[i], true);
 }
 
 static void tripped(enum tripwire_news news, void *arg)
 {
 	struct verifier *verifier = arg;
-	struct followed *found = find(verifier->servers, verifier->count, &verifier->guarded);
+	struct probe **found = find(verifier->probes, verifier->count, &verifier->guarded);
 
-	if (found == NULL || found->probe == NULL)
-		return;
-	if (news == TRIPWIRE_ENDED)
-		probe_note_end(found->probe);
-	else
-		probe_lose(found->probe,
-		           "a tripwire connection ended, and the next one was refused");
+	if (found != NULL && news == TRIPWIRE_ENDED)
+		probe_note_end(*found);
+	else if (found != NULL)
+		probe_lose(*found, "a tripwire connection ended, and the next one was refused");
 }
 
 void verifier_guard(struct verifier *verifier, const struct member *member)
@@ -218,7 +192,7 @@ void verifier_guard(struct verifier *verifier, const struct member *member)
 const struct server_fact *verifier_facts(const struct verifier *verifier, size_t *count)
 {
 	for (size_t i = 0; i < verifier->count; i++)
-		verifier->facts[i] = *fact_of(&verifier->servers[i]);
+		verifier->facts[i] = *probe_fact(verifier->probes[i]);
 	*count = verifier->count;
 	return verifier->facts;
 }
@@ -251,7 +225,7 @@ void verifier_destroy(struct verifier *verifier)
 	if (verifier == NULL)
 		return;
 	tripwire_destroy(verifier->tripwire);
-	drop_all(verifier->servers, verifier->count);
+	drop_all(verifier->probes, verifier->count);
 	timer_free(verifier->changed);
 	free(verifier->facts);
 	free(verifier->recalled);

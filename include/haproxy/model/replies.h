@@ -37,19 +37,31 @@ bool haproxy_reply_cut_short(struct err *err, const char *what);
 /* A parser reads the reply to one command, up to the empty line that ends it. A reply without that
  * line is cut short, which is an error. */
 
+enum haproxy_admin { /* SRV_ADMF_* of HAProxy */
+	             HAPROXY_ADMIN_FORCED_MAINT = 1,
+	             HAPROXY_ADMIN_CONFIG_MAINT = 4,
+	             HAPROXY_ADMIN_FORCED_DRAIN = 8,
+	             HAPROXY_ADMIN_MAINT =
+	                 1 | 2 | 32, /* forced, inherited, or by name resolution */
+};
+
+enum haproxy_check { /* CHK_ST_* of HAProxy */
+	             HAPROXY_CHECK_CONFIGURED = 2,
+	             HAPROXY_CHECK_ENABLED = 4,
+};
+
 /* One line of `show servers state` (format version 1, the same 25 fields from 2.4 on). */
 struct haproxy_live_server {
 	char *backend, *name;
 	char *address; /* numeric, "" when unset ("-") */
 	uint16_t port;
 	unsigned operational; /* 0 stopped, 1 starting, 2 running, 3 stopping */
-	unsigned admin; /* bits of SRV_ADMF_*: 1 forced maint, 2 inherited maint, 4 maint in config,
-	                   8 forced drain, 16 inherited drain, 32 maint by resolution */
-	unsigned weight;  /* the effective user weight (srv_uweight) */
-	unsigned check;   /* bits of CHK_ST_*: 2 there is a health check, 4 it is enabled */
-	bool counted;     /* maxconn and queued are known; see haproxy_live_count() */
-	uint64_t maxconn; /* 0: no limit */
-	uint64_t queued;  /* clients in the queue of the server and in that of its backend */
+	unsigned admin;       /* bits of enum haproxy_admin */
+	unsigned weight;      /* the effective user weight (srv_uweight) */
+	unsigned check;       /* bits of enum haproxy_check */
+	bool counted;         /* maxconn and queued are known; see haproxy_live_count() */
+	uint64_t maxconn;     /* 0: no limit */
+	uint64_t queued;      /* clients in the queue of the server and in that of its backend */
 };
 
 struct haproxy_live {

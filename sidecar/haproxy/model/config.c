@@ -156,19 +156,31 @@ static void append_structure(struct reader *reader)
 	strbuf_append_char(&reader->structure, '\n');
 }
 
+/* For all lines about servers: segue must know everything in them. */
+static bool check_certain(const struct reader *reader, const char *what, const char *where,
+                          struct err *err)
+{
+	if (reader->lines.conditional_depth > 0 || reader->lines.section.conditional)
+		err_set(err,
+		        "a %s inside .if: segue cannot know whether HAProxy has it: use a "
+		        "condition of the template instead of .if",
+		        what);
+	else if (haproxy_lines_has_variable(&reader->lines))
+		err_set(err,
+		        "an environment variable in %s: segue cannot know its value: write the "
+		        "value with the template instead",
+		        where);
+	else
+		return true;
+	return err_at_line(err, reader->lines.number);
+}
+
 static bool start_proxy(struct reader *reader, struct err *err)
 {
 	struct haproxy_config *out = reader->out;
 
-	if (reader->lines.conditional_depth > 0)
-		return fail(reader, err,
-		            "a backend inside .if: segue cannot know whether HAProxy has "
-		            "it: use a condition of the template instead of .if");
-	if (haproxy_lines_has_variable(&reader->lines))
-		return fail(reader, err,
-		            "an environment variable in the name of a backend: segue "
-		            "cannot know its value: write the value with the template "
-		            "instead");
+	if (!check_certain(reader, "backend", "the name of a backend", err))
+		return false;
 	if (!haproxy_name_is_valid(word(reader, 1)))
 		return fail(reader, err, "a backend needs a name of letters, digits and -_.:");
 	out->backends =
@@ -236,23 +248,9 @@ static bool start_section(struct reader *reader, struct err *err)
 	return !haproxy_section_is_backend(section->kind) || start_proxy(reader, err);
 }
 
-/* For all lines about servers: segue must know everything in them. */
-static bool check_certain(const struct reader *reader, struct err *err)
-{
-	if (reader->lines.conditional_depth > 0 || reader->lines.section.conditional)
-		return fail(reader, err,
-		            "a server inside .if: segue cannot know whether HAProxy has "
-		            "it: use a condition of the template instead of .if");
-	if (haproxy_lines_has_variable(&reader->lines))
-		return fail(reader, err,
-		            "an environment variable in a server line: segue cannot know "
-		            "its value: write the value with the template instead");
-	return true;
-}
-
 static bool read_default_server(struct reader *reader, struct err *err)
 {
-	if (!check_certain(reader, err))
+	if (!check_certain(reader, "server", "a server line", err))
 		return false;
 	if (!params_read(&reader->params, &reader->lines, 1, err))
 		return err_at_line(err, reader->lines.number);
@@ -281,7 +279,7 @@ static bool read_server_template(struct reader *reader, struct err *err)
 	char *end;
 	unsigned long first = 1, last;
 
-	if (!check_certain(reader, err))
+	if (!check_certain(reader, "server", "a server line", err))
 		return false;
 	last = strtoul(range, &end, 10);
 	if (*end == '-') {
@@ -333,7 +331,7 @@ static bool read_server(struct reader *reader, struct err *err)
 	char *address = NULL;
 	uint16_t port = 0;
 
-	if (!check_certain(reader, err))
+	if (!check_certain(reader, "server", "a server line", err))
 		return false;
 	if (!haproxy_name_is_valid(word(reader, 1)))
 		return fail(reader, err, "a server needs a name of letters, digits and -_.:");
@@ -421,17 +419,6 @@ static bool check_unique(const struct haproxy_config *config, struct err *err)
 	return true;
 }
 
-static void reader_fini(struct reader *reader)
-{
-	for (size_t i = 0; i < reader->profile_count; i++)
-		strbuf_fini(&reader->profiles[i].text);
-	free(reader->profiles);
-	string_list_free(&reader->frontends);
-	strbuf_fini(&reader->params.text);
-	haproxy_lines_fini(&reader->lines);
-	strbuf_fini(&reader->structure);
-}
-
 bool haproxy_config_parse(const char *text, size_t len, struct haproxy_config *out, struct err *err)
 {
 	struct reader reader = {.out = out, .structure = STRBUF_INIT, .params = no_params};
@@ -441,7 +428,12 @@ bool haproxy_config_parse(const char *text, size_t len, struct haproxy_config *o
 	haproxy_lines_init(&reader.lines, text, len);
 	done = read_all(&reader, err) && check_unique(out, err);
 	out->structure = strbuf_detach(&reader.structure);
-	reader_fini(&reader);
+	for (size_t i = 0; i < reader.profile_count; i++)
+		strbuf_fini(&reader.profiles[i].text);
+	free(reader.profiles);
+	string_list_free(&reader.frontends);
+	strbuf_fini(&reader.params.text);
+	haproxy_lines_fini(&reader.lines);
 	if (!done)
 		haproxy_config_free(out);
 	return done;
@@ -608,8 +600,8 @@ static void copy_view(const struct haproxy_config *config, struct haproxy_config
 {
 	*out = *config;
 	out->servers = xcalloc(config->server_count, sizeof(*out->servers));
-	for (size_t i = 0; i < config->server_count; i++)
-		out->servers[i] = config->servers[i];
+	if (config->server_count > 0)
+		memcpy(out->servers, config->servers, config->server_count * sizeof(*out->servers));
 }
 
 /* Skips disabled servers: no client can wait there. */

@@ -11,18 +11,6 @@
 
 #define WHY_ENOUGH 400 /* bytes; no reason is added after that many */
 
-enum admin_bit { /* SRV_ADMF_* of HAProxy */
-	         ADMIN_FORCED_MAINT = 1,
-	         ADMIN_INHERITED_MAINT = 2,
-	         ADMIN_FORCED_DRAIN = 8,
-	         ADMIN_RESOLUTION_MAINT = 32,
-};
-
-enum check_bit { /* CHK_ST_* */
-	         CHECK_CONFIGURED = 2,
-	         CHECK_ENABLED = 4,
-};
-
 /* These append what all entries begin with; the caller appends the rest to the result. */
 
 static struct strbuf *add_command(struct haproxy_diff *out, const char *verb,
@@ -65,9 +53,7 @@ static void change_address(struct haproxy_diff *out, const struct haproxy_server
 
 static bool is_down(const struct haproxy_live_server *live)
 {
-	const unsigned maint = ADMIN_FORCED_MAINT | ADMIN_INHERITED_MAINT | ADMIN_RESOLUTION_MAINT;
-
-	return live->operational == 0 && (live->admin & maint) == 0;
+	return live->operational == 0 && (live->admin & HAPROXY_ADMIN_MAINT) == 0;
 }
 
 /* True when the server needs `health up`. With a check: after a change of address, because a
@@ -87,9 +73,9 @@ static bool wants_health_up(const struct haproxy_server *server,
 static void change_check(struct haproxy_diff *out, const struct haproxy_server *server,
                          const struct haproxy_live_server *live)
 {
-	bool enabled = (live->check & CHECK_ENABLED) != 0;
+	bool enabled = (live->check & HAPROXY_CHECK_ENABLED) != 0;
 
-	if (!server->check || (live->check & CHECK_CONFIGURED) == 0 ||
+	if (!server->check || (live->check & HAPROXY_CHECK_CONFIGURED) == 0 ||
 	    enabled == !server->unchecked)
 		return;
 	add_command(out, server->unchecked ? "disable health" : "enable health", server);
@@ -133,8 +119,8 @@ static void change_server(struct haproxy_diff *out, const struct haproxy_server 
                           const struct haproxy_live_server *live, bool late_address)
 {
 	bool moved = live->port != server->port || strcmp(live->address, server->address) != 0;
-	bool in_maint = (live->admin & ADMIN_FORCED_MAINT) != 0;
-	bool in_drain = (live->admin & ADMIN_FORCED_DRAIN) != 0;
+	bool in_maint = (live->admin & HAPROXY_ADMIN_FORCED_MAINT) != 0;
+	bool in_drain = (live->admin & HAPROXY_ADMIN_FORCED_DRAIN) != 0;
 
 	if (server->disabled && !in_maint && !server->agent) {
 		/* Otherwise clients in its queue would stay there until `timeout queue`. */
@@ -278,7 +264,7 @@ static void diff_surplus(struct haproxy_diff *out, const struct haproxy_config *
 
 		if (haproxy_config_drops(desired, &server, &backend_hint) &&
 		    haproxy_config_find(desired, &server, &server_hint) == NULL)
-			remove_server(out, &server, (one->admin & ADMIN_FORCED_MAINT) != 0,
+			remove_server(out, &server, (one->admin & HAPROXY_ADMIN_FORCED_MAINT) != 0,
 			              can_add);
 	}
 }

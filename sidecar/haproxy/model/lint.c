@@ -152,29 +152,24 @@ static void judge_queue(struct lint *lint)
 		       proxy->name.data, set->queue_ms, lint->hold_ms, lint->hold_ms * 2);
 }
 
-static void judge_proxy(struct lint *lint)
-{
-	const struct haproxy_section *proxy = &lint->lines.before;
-
-	if (lint->primary.line == 0 || is_web(proxy))
-		return;
-	if (!lint->only_hold)
-		judge_inheritance(lint);
-	judge_tries(lint);
-	if (!lint->only_hold)
-		judge_queue(lint);
-	if (lint->primary.checks)
-		report(lint, lint->primary.line,
-		       "server %s/primary has \"check\": when the check fails, waiting clients "
-		       "get errors and new ones are refused: remove it, segue checks the primary "
-		       "itself",
-		       proxy->name.data);
-}
-
 static void end_section(struct lint *lint)
 {
-	if (haproxy_section_is_backend(lint->lines.before.kind))
-		judge_proxy(lint);
+	const struct haproxy_section *proxy = &lint->lines.before;
+	const struct primary primary = lint->primary;
+
+	if (haproxy_section_is_backend(proxy->kind) && primary.line > 0 && !is_web(proxy)) {
+		if (!lint->only_hold)
+			judge_inheritance(lint);
+		judge_tries(lint);
+		if (!lint->only_hold)
+			judge_queue(lint);
+		if (primary.checks)
+			report(lint, primary.line,
+			       "server %s/primary has \"check\": when the check fails, waiting "
+			       "clients get errors and new ones are refused: remove it, segue "
+			       "checks the primary itself",
+			       proxy->name.data);
+	}
 	lint->primary = (struct primary){0};
 }
 

@@ -80,20 +80,6 @@ static void patch_server(struct patch *patch, const struct haproxy_server *serve
 		write_state(patch, like->weight, like->disabled);
 }
 
-static bool patch_lines(struct patch *patch, const struct haproxy_config *config, struct err *err)
-{
-	size_t next = 0;
-
-	while (haproxy_lines_next(&patch->lines, err))
-		if (next < config->server_count &&
-		    config->servers[next].line == patch->lines.number)
-			patch_server(patch, &config->servers[next++]);
-	if (patch->lines.failed)
-		return false;
-	copy_until(patch, patch->lines.end);
-	return true;
-}
-
 /* The check is necessary: a word that words_that_stay() dropped may be the value of the word before
  * it. */
 static bool check_result(const struct haproxy_config *before, const struct haproxy_config *desired,
@@ -130,12 +116,17 @@ bool haproxy_config_patch(const char *text, size_t len, const struct haproxy_con
 {
 	struct patch patch = {.desired = desired, .copied = text, .out = out};
 	struct haproxy_config config;
+	size_t next = 0;
 	bool done;
 
 	if (!haproxy_config_parse(text, len, &config, err))
 		return false;
 	haproxy_lines_init(&patch.lines, text, len);
-	done = patch_lines(&patch, &config, err) && check_result(&config, desired, out, err);
+	while (haproxy_lines_next(&patch.lines, err))
+		if (next < config.server_count && config.servers[next].line == patch.lines.number)
+			patch_server(&patch, &config.servers[next++]);
+	copy_until(&patch, patch.lines.end);
+	done = !patch.lines.failed && check_result(&config, desired, out, err);
 	haproxy_lines_fini(&patch.lines);
 	haproxy_config_free(&config);
 	return done;

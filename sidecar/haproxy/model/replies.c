@@ -313,15 +313,17 @@ static bool read_info_line(struct span line, struct haproxy_info *out)
 	struct span value;
 	uint64_t number;
 
-	if (span_starts(line, "Version: ") && span_after(line, ": ", &value))
+	if (!span_after(line, ": ", &value))
+		return true;
+	if (span_starts(line, "Version: "))
 		return read_version(value, out);
-	if (span_starts(line, "Pid: ") && span_after(line, ": ", &value)) {
-		if (!span_number(value, INT32_MAX, &number))
-			return false;
-		out->pid = (int64_t)number;
-	}
-	if (span_starts(line, "Stopping: ") && span_after(line, ": ", &value))
+	if (span_starts(line, "Stopping: "))
 		out->stopping = !span_is(value, "0");
+	if (!span_starts(line, "Pid: "))
+		return true;
+	if (!span_number(value, INT32_MAX, &number))
+		return false;
+	out->pid = (int64_t)number;
 	return true;
 }
 

@@ -265,15 +265,6 @@ static bool routes_end(const struct ways *ways, struct err *err)
 	return true;
 }
 
-static bool any_server_leads(const struct ways *ways)
-{
-	for (size_t i = 1; i < ways->count; i++)
-		if (ways->sections[i].primaries > 0 ||
-		    (ways->sections[i].is_backend && ways->sections[i].unknown))
-			return true;
-	return false;
-}
-
 #define TAKES_CLIENTS "takes clients (not disabled, no backup, weight above 0)"
 
 static const char *const way_words[] = {
@@ -312,7 +303,11 @@ static bool routes_lead(const struct ways *ways, const struct haproxy_endpoint *
 		return err_set(err,
 		               "no bind leads to the primary, %s port %u: %s: " TARGET_TEXT_CURE,
 		               primary->address, (unsigned)primary->port, ends.data);
-	return any_server_leads(ways) || set_no_server(primary, err);
+	for (size_t i = 1; i < ways->count; i++)
+		if (ways->sections[i].primaries > 0 ||
+		    (ways->sections[i].is_backend && ways->sections[i].unknown))
+			return true;
+	return set_no_server(primary, err);
 }
 
 static bool some_server_leads(const char *text, size_t len, const struct haproxy_endpoint *primary,

@@ -87,16 +87,6 @@ static struct haproxy_stay *find_stay(const struct haproxy_expected *stays, cons
 	           : NULL;
 }
 
-static bool is_left_behind(const struct haproxy_expected *stays, const char *backend)
-{
-	const struct haproxy_stay *one = find_stay(stays, backend, NULL);
-
-	return one != NULL && one->left_behind;
-}
-
-/* SRV_ADMF_* of HAProxy. A server in maintenance takes no clients. */
-#define MAINTENANCE_BITS (1U | 2U | 4U | 32U)
-
 void haproxy_expected_judge(struct haproxy_expected *stays, const struct haproxy_live *live)
 {
 	auto_free bool *right = xcalloc(stays->count, sizeof(*right));
@@ -109,7 +99,8 @@ void haproxy_expected_judge(struct haproxy_expected *stays, const struct haproxy
 		auto_free char *at = xasprintf("%s:%u", server->address, (unsigned)server->port);
 		struct haproxy_stay *stay = find_stay(stays, server->backend, server->name);
 
-		if (stay == NULL || (server->admin & MAINTENANCE_BITS) != 0)
+		if (stay == NULL ||
+		    (server->admin & (HAPROXY_ADMIN_MAINT | HAPROXY_ADMIN_CONFIG_MAINT)) != 0)
 			continue;
 		if (strcmp(at, stay->here) == 0)
 			right[stay - stays->list] = true;
@@ -176,7 +167,9 @@ static void judge_session(struct haproxy_session_reader *reader)
 	if (session->side == SIDE_NONE || (session->side != SIDE_WAITING && !is_elsewhere(reader)))
 		return;
 	if (session->side != SIDE_STANDS) {
-		bool left_behind = is_left_behind(reader->stays, session->backend.data);
+		const struct haproxy_stay *stay =
+		    find_stay(reader->stays, session->backend.data, NULL);
+		bool left_behind = stay != NULL && stay->left_behind;
 
 		reader->out.waiting += left_behind;
 		reader->out.connecting += session->side == SIDE_CONNECTING && !left_behind;
@@ -253,17 +246,6 @@ static bool read_line(struct haproxy_session_reader *reader, struct span line)
 	return true;
 }
 
-static bool take_line(struct haproxy_session_reader *reader, struct span line, struct err *err)
-{
-	if (reader->complete)
-		return true; /* the reply to the next command, or text of the master CLI */
-	if (line.len == 0) {
-		reader->complete = true;
-		return true;
-	}
-	return read_line(reader, line) || haproxy_reply_unexpected(err, "show sess all", line);
-}
-
 bool haproxy_session_reader_take(struct haproxy_session_reader *reader, const char *text,
                                  size_t len, struct err *err)
 {
@@ -276,8 +258,10 @@ bool haproxy_session_reader_take(struct haproxy_session_reader *reader, const ch
 			strbuf_append(&reader->rest, text, line.len);
 			line = (struct span){reader->rest.data, reader->rest.len};
 		}
-		if (!take_line(reader, line, err))
-			return false;
+		/* After the reply: that to the next command, or text of the master CLI. */
+		reader->complete = reader->complete || line.len == 0;
+		if (!reader->complete && !read_line(reader, line))
+			return haproxy_reply_unexpected(err, "show sess all", line);
 		strbuf_reset(&reader->rest);
 	}
 	if (reader->rest.len + (size_t)(end - text) > LINE_MAX_BYTES)

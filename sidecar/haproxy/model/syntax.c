@@ -150,19 +150,6 @@ static size_t read_escape(struct strbuf *out, const char *at, const char *end, e
 	return 1;
 }
 
-static struct haproxy_word *start_word(struct haproxy_lines *lines, const char *raw)
-{
-	struct haproxy_word *word;
-
-	if (lines->count == lines->capacity) {
-		lines->capacity = lines->capacity > 0 ? lines->capacity * 2 : 16;
-		lines->words = xreallocarray(lines->words, lines->capacity, sizeof(*lines->words));
-	}
-	word = &lines->words[lines->count++];
-	*word = (struct haproxy_word){.raw = raw, .value = lines->values.len};
-	return word;
-}
-
 /* Reads one quote, escape or plain character of a word at *at. */
 static bool read_piece(struct haproxy_lines *lines, struct haproxy_word *word, const char **at,
                        const char *end, enum quoting *quoting)
@@ -201,9 +188,15 @@ static size_t plain_run(const char *at, const char *end)
 static bool read_word(struct haproxy_lines *lines, const char **at, const char *end,
                       struct err *err)
 {
-	struct haproxy_word *word = start_word(lines, *at);
+	struct haproxy_word *word;
 	enum quoting quoting = QUOTING_NONE;
 
+	if (lines->count == lines->capacity) {
+		lines->capacity = lines->capacity > 0 ? lines->capacity * 2 : 16;
+		lines->words = xreallocarray(lines->words, lines->capacity, sizeof(*lines->words));
+	}
+	word = &lines->words[lines->count++];
+	*word = (struct haproxy_word){.raw = *at, .value = lines->values.len};
 	while (*at < end) {
 		size_t plain = plain_run(*at, end);
 
@@ -390,12 +383,10 @@ static void read_setting(const struct haproxy_lines *lines, struct haproxy_setti
 		set->connect_ms = haproxy_duration_ms(haproxy_lines_word(lines, 2));
 	} else if (haproxy_line_is(lines, "timeout queue")) {
 		set->queue_ms = haproxy_duration_ms(haproxy_lines_word(lines, 2));
-	} else if (haproxy_line_is(lines, "option redispatch")) {
+	} else if (haproxy_line_is(lines, "option redispatch") ||
+	           haproxy_line_is(lines, "no option redispatch")) { /* no number: 0 */
 		set->has_redispatch = true;
 		set->redispatch_every = strtol(haproxy_lines_word(lines, 2), NULL, 10);
-	} else if (haproxy_line_is(lines, "no option redispatch")) {
-		set->has_redispatch = true;
-		set->redispatch_every = 0;
 	} else if (haproxy_line_is(lines, "disabled") || haproxy_line_is(lines, "enabled")) {
 		set->disabled = haproxy_line_is(lines, "disabled");
 	} else if (haproxy_line_is(lines, "default-server")) {
