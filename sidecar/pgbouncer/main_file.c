@@ -2,7 +2,8 @@
  * reads pgbouncer.ini, and stops reading where that is broken: admin_users, auth_type and databases
  * may be lost then. If pgbouncer.ini no longer includes the output, RELOAD drops the databases of
  * the output; if it never did, `console` leads to another PgBouncer. So pgbouncer.ini is read here,
- * as PgBouncer would read it, before each RELOAD and each time that the live state is read. */
+ * as PgBouncer would read it, before each RELOAD and at each re-read of the live state, but not
+ * while a drain is polled. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -236,8 +236,9 @@ Test(check_pgbouncer, a_pgbouncer_ini_that_pgbouncer_cannot_read_either)
 	cr_assert(geteuid() != 0 || chown(main_file, 0, 0) == 0);
 	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
-	expect_line(printed, lab_printf(lab, "FAIL  pgbouncer/p: PgBouncer cannot read %s, as its ",
-	                                main_file));
+	expect_line(printed,
+	            lab_printf(lab, "FAIL  pgbouncer/p: PgBouncer cannot read %s, because its ",
+	                       main_file));
 	lab_destroy(lab);
 }
 
