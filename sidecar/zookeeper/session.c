@@ -27,7 +27,6 @@
 
 #define PACKETS_MAX 128 /* in one turn of the loop */
 
-/* The library holds an open socket. */
 bool zk_handle_open(const struct zk *zk)
 {
 	int state;
