@@ -42,6 +42,7 @@ static bool is_blank(const char *data, size_t len)
 bool layout_decode(const struct config_cluster *cluster, const char *data, size_t len,
                    struct topology *out, struct err *err)
 {
+	topology_init(out);
 	if (len > LAYOUT_VALUE_MAX)
 		return err_set(err, "%zu bytes: at most %zu are allowed", len, LAYOUT_VALUE_MAX);
 	if (is_blank(data, len))
