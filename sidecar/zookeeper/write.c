@@ -241,6 +241,13 @@ const char *zk_result_name(enum zk_result result)
 	return names[result];
 }
 
+static void free_write(struct zk_write *write)
+{
+	free(write->path);
+	free(write->data);
+	free(write);
+}
+
 static void unlink_and_free(struct zk_write *write)
 {
 	struct zk_write **at = &write->zk->writes;
@@ -248,9 +255,7 @@ static void unlink_and_free(struct zk_write *write)
 	while (*at != write)
 		at = &(*at)->next;
 	*at = write->next;
-	free(write->path);
-	free(write->data);
-	free(write);
+	free_write(write);
 }
 
 /* The callback may make and cancel requests, so this one is detached from its callback or freed
@@ -406,6 +411,10 @@ void zk_writes_silence(struct zk *zk)
 
 void zk_writes_forget(struct zk *zk)
 {
-	while (zk->writes != NULL)
-		unlink_and_free(zk->writes);
+	struct zk_write *write;
+
+	while ((write = zk->writes) != NULL) {
+		zk->writes = write->next;
+		free_write(write);
+	}
 }
