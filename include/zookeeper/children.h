@@ -22,7 +22,7 @@ typedef void zk_copy_cb(const struct zk_copy *copy, const struct zk_node_fact *f
 struct zk_copy {
 	char *path, *name; /* name: of a child; NULL for other znodes */
 	struct zk_node *node;
-	bool told;      /* the callback was called */
+	bool reported;  /* the callback was called */
 	bool connected; /* it was read on the present connection */
 	bool changed;   /* for the callback: the last fact differs from the one before */
 	enum zk_node_state state;

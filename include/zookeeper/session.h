@@ -58,8 +58,8 @@ typedef void zk_node_cb(const struct zk_node_fact *fact, void *arg);
 struct zk *zk_create(struct event_base *base, struct resolver *resolver,
                      const struct zk_options *options, struct err *err) MUST_CHECK;
 
-/* Also ends all watches. Never call it from inside one of their callbacks. The server is not told:
- * the session expires there. */
+/* Also ends all watches. Never call it from inside one of their callbacks. The server gets no
+ * message: the session expires there. */
 void zk_destroy(struct zk *zk);
 
 /* Like zk_destroy(), but also closes the session at the server, so that its ephemeral znodes are

@@ -221,7 +221,9 @@ static bool take_pair(struct reader *r, struct strbuf *name, struct strbuf *inst
 	if (take_atom_if(r, ":event-timestamp"))
 		return take_field(r, "#inst", instant,
 		                  "#inst \"...\" is expected after :event-timestamp");
-	return skip_value(r) && skip_value(r); /* any other key */
+	if (!skip_value(r)) /* any other key */
+		return false;
+	return skip_value(r);
 }
 
 /* `name` and `instant` get the strings of :name and :event-timestamp. They are empty if the key is

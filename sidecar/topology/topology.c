@@ -115,6 +115,14 @@ bool topology_same_address(const struct member *a, const struct member *b)
 	return a->port == b->port && strcmp(a->address, b->address) == 0;
 }
 
+/* The primary first, then the standbys; NULL after the last one. */
+static struct member *member_at(const struct topology *topology, size_t index)
+{
+	if (topology->has_primary && index-- == 0)
+		return (struct member *)&topology->primary;
+	return index < topology->standby_count ? &topology->standbys[index] : NULL;
+}
+
 static bool same_server(const struct member *a, const struct member *b)
 {
 	return a->port == b->port && a->no_reads == b->no_reads && strcmp(a->name, b->name) == 0 &&
@@ -124,14 +132,11 @@ static bool same_server(const struct member *a, const struct member *b)
 
 bool topology_same_servers(const struct topology *a, const struct topology *b)
 {
-	if (a->has_primary != b->has_primary || a->standby_count != b->standby_count)
-		return false;
-	if (a->has_primary && !same_server(&a->primary, &b->primary))
-		return false;
-	for (size_t i = 0; i < a->standby_count; i++)
-		if (!same_server(&a->standbys[i], &b->standbys[i]))
-			return false;
-	return true;
+	bool same = a->has_primary == b->has_primary && a->standby_count == b->standby_count;
+
+	for (size_t i = 0; same && member_at(a, i) != NULL; i++)
+		same = same_server(member_at(a, i), member_at(b, i));
+	return same;
 }
 
 /* -- the times of the cluster manager -- */
@@ -172,14 +177,6 @@ int topology_compare(const struct member *a, const struct member *b)
 	if (order == 0)
 		order = strcmp(or_host(a, a->address), or_host(b, b->address));
 	return order != 0 ? order : (int)a->port - (int)b->port;
-}
-
-/* The primary first, then the standbys; NULL after the last one. */
-static struct member *member_at(const struct topology *topology, size_t index)
-{
-	if (topology->has_primary && index-- == 0)
-		return (struct member *)&topology->primary;
-	return index < topology->standby_count ? &topology->standbys[index] : NULL;
 }
 
 static bool same_place(const struct member *a, const struct member *b)

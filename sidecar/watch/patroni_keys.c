@@ -89,8 +89,8 @@ static struct summary summarize(const struct patroni_keys *keys)
 		bool vital = i < VITAL_KEYS;
 		bool needed = vital || (key->name != NULL && strcmp(leader, key->name) == 0);
 
-		all.unreachable |= key->told && !key->connected;
-		if (!key->told || ((needed || !keys->is_late) && zk_node_busy(key->node)))
+		all.unreachable |= key->reported && !key->connected;
+		if (!key->reported || ((needed || !keys->is_late) && zk_node_busy(key->node)))
 			all.settled = false;
 		if (vital && all.denied == NULL && key->state == ZK_NODE_DENIED)
 			all.denied = key;

@@ -2,7 +2,7 @@
  * needs a request of its own. The search sends one batch at a time, first the children that were
  * ephemeral last time, and ends with the first batch that has an ephemeral child. So persistent
  * children, however many, neither hide an ephemeral one nor cost anything while one lives. At most
- * ZK_CHILD_SEARCH_BATCH requests per node are in flight, and about SLICE_BYTES of names are kept;
+ * BATCH requests per node are in flight, and about SLICE_BYTES of names are kept;
  * if there are more, the names are read again for each slice. */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,20 @@
 #include "base/util.h"
 #include "session_internal.h"
 
+#define BATCH       100 /* requests */
 #define SLICE_BYTES ((size_t)256 * 1024)
+
+struct zk_child_search {
+	struct request { /* one of a batch; it comes back with the reply */
+		struct zk_node *node;
+		size_t name; /* offset in `names` */
+	} batch[BATCH];
+	struct strbuf names;  /* names to check, each NUL terminated */
+	size_t next;          /* offset in `names` of the next batch */
+	size_t slice, slices; /* names are checked in `slices` parts; now in part `slice` */
+	struct strbuf live;   /* ephemeral children that the last search found: checked first */
+	struct strbuf found;  /* ... and that the present search has found */
+};
 
 void zk_child_search_begin(struct zk_node *node)
 {
@@ -86,7 +99,7 @@ static void take_names(struct zk_child_search *children, const struct String_vec
 
 static void on_child(int rc, const struct Stat *stat, const void *data)
 {
-	const struct zk_child_request *child = data;
+	const struct request *child = data;
 	struct zk_node *node = child->node;
 	struct zk_child_search *children = node->children;
 
@@ -103,7 +116,7 @@ static void ask_batch(struct zk_node *node)
 	const struct strbuf *names = &children->names;
 	const char *parent = strcmp(node->path, "/") == 0 ? "" : node->path;
 
-	for (size_t i = 0; i < ZK_CHILD_SEARCH_BATCH && children->next < names->len; i++) {
+	for (size_t i = 0; i < BATCH && children->next < names->len; i++) {
 		const char *name = names->data + children->next;
 		auto_free char *path = xasprintf("%s/%s", parent, name);
 
@@ -123,7 +136,7 @@ void zk_child_search_named(struct zk_node *node, const struct String_vector *nam
 		strbuf_init(&node->children->names);
 		strbuf_init(&node->children->live);
 		strbuf_init(&node->children->found);
-		for (size_t i = 0; i < ZK_CHILD_SEARCH_BATCH; i++)
+		for (size_t i = 0; i < BATCH; i++)
 			node->children->batch[i].node = node;
 	}
 	take_names(node->children, names);

@@ -10,14 +10,15 @@
 
 static bool differs(const struct zk_copy *copy, const struct zk_node_fact *fact)
 {
-	return !copy->told || copy->connected != fact->connected || copy->state != fact->state ||
-	       copy->mzxid != fact->mzxid || copy->pzxid != fact->pzxid ||
+	return !copy->reported || copy->connected != fact->connected ||
+	       copy->state != fact->state || copy->mzxid != fact->mzxid ||
+	       copy->pzxid != fact->pzxid ||
 	       strcmp(copy->problem.data, fact->problem != NULL ? fact->problem : "") != 0;
 }
 
 static void take(struct zk_copy *copy, const struct zk_node_fact *fact)
 {
-	copy->told = true;
+	copy->reported = true;
 	copy->connected = fact->connected;
 	copy->state = fact->state;
 	copy->mzxid = fact->mzxid;

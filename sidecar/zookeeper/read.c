@@ -23,24 +23,24 @@ static bool same_fact(const struct zk_node_fact *a, const struct zk_node_fact *b
 	       (a->problem != NULL && b->problem != NULL && strcmp(a->problem, b->problem) == 0);
 }
 
-static void zk_node_tell(struct zk_node *node, const struct zk_node_fact *fact)
+static void report_fact(struct zk_node *node, const struct zk_node_fact *fact)
 {
-	struct zk_node_fact told = *fact;
+	struct zk_node_fact reported = *fact;
 	bool each = (node->flags & ZK_WATCH_EACH) != 0 && fact->connected;
 
-	if (node->cb == NULL || (node->told && !each && same_fact(&node->fact, fact)))
+	if (node->cb == NULL || (node->reported && !each && same_fact(&node->fact, fact)))
 		return;
 	if (fact->problem != NULL && fact->problem != node->problem.data) {
 		strbuf_reset(&node->problem);
 		strbuf_append_str(&node->problem, fact->problem);
 	}
-	told.problem = fact->problem != NULL ? node->problem.data : NULL;
-	node->fact = told;
+	reported.problem = fact->problem != NULL ? node->problem.data : NULL;
+	node->fact = reported;
 	node->fact.data = NULL; /* valid during the callback only */
 	node->fact.names = NULL;
 	node->fact.name_count = 0;
-	node->told = true;
-	node->cb(&told, node->arg);
+	node->reported = true;
+	node->cb(&reported, node->arg);
 }
 
 void zk_nodes_disconnected(struct zk *zk)
@@ -51,7 +51,7 @@ void zk_nodes_disconnected(struct zk *zk)
 
 		fact.connected = false;
 		fact.notified_us = fact.read_us = clock_now_us();
-		zk_node_tell(node, &fact);
+		report_fact(node, &fact);
 	}
 }
 
@@ -146,7 +146,7 @@ struct zk_node *zk_watch(struct zk *zk, const char *path, enum zk_watch_flags fl
 		zk->nodes[zk->node_count++] = node;
 	}
 	node->fact = (struct zk_node_fact){.state = ZK_NODE_UNKNOWN, .ephemeral_children = -1};
-	node->told = false;
+	node->reported = false;
 	node->max_size = max_size;
 	node->cb = cb;
 	node->arg = arg;
@@ -163,7 +163,7 @@ void zk_unwatch(struct zk_node *node)
 
 bool zk_node_busy(const struct zk_node *node)
 {
-	return node->queued || node->again || node->pending > 0 || node->suspect;
+	return node->queued || node->again || node->pending > 0 || node->read_failed;
 }
 
 /* --- the requests --- */
@@ -269,7 +269,7 @@ static void fill_present(const struct zk_node *node, const char *data,
 		fact->data = data;
 }
 
-static void tell_read(struct zk_node *node, const char *data, const struct String_vector *names)
+static void report_read(struct zk_node *node, const char *data, const struct String_vector *names)
 {
 	auto_strbuf struct strbuf problem = STRBUF_INIT;
 	struct zk_node_fact fact = {.state = ZK_NODE_PRESENT,
@@ -289,7 +289,7 @@ static void tell_read(struct zk_node *node, const char *data, const struct Strin
 		fill_present(node, data, names, &fact);
 		node->pzxid = node->stat.pzxid;
 	}
-	zk_node_tell(node, &fact);
+	report_fact(node, &fact);
 }
 
 /* True when no ephemeral child is found yet and more requests are on their way. */
@@ -311,16 +311,16 @@ static void end_read(struct zk_node *node, const char *data, const struct String
 	if (node->pending > 0 || goes_on(node))
 		return;
 	failed = !is_answer(node->read_rc);
-	if (failed && !node->suspect && zk_handle_open(zk))
+	if (failed && !node->read_failed && zk_handle_open(zk))
 		log_warning("store_read_failed", KV_STR("path", node->path),
 		            KV_STR("problem", zerror(node->read_rc)),
 		            KV_STR("action", "reads it again with the next probe"));
 	node->again = false;
-	node->suspect = failed;
+	node->read_failed = failed;
 	if (again || node->read_epoch != zk->epoch)
 		zk_node_queue(node, node->queued_us); /* first: the callback must see it busy */
 	if (!failed && zk->state == ZK_SYNCED && node->read_epoch == zk->epoch)
-		tell_read(node, data, names);
+		report_read(node, data, names);
 }
 
 bool zk_read_replied(struct zk_node *node, int rc)
@@ -490,7 +490,7 @@ void zk_read_probe(struct zk *zk)
 	interval = zk_read_probe_interval(zk);
 	zk->probe_ms = now + interval;
 	for (size_t i = 0; i < zk->node_count; i++)
-		if (zk->nodes[i]->suspect)
+		if (zk->nodes[i]->read_failed)
 			zk_node_queue(zk->nodes[i], clock_now_us());
 	share = 1 + zk->node_count * (size_t)interval / REREAD_MS;
 	for (size_t i = 0; i < zk->node_count && sent < share; i++)

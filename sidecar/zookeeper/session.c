@@ -27,7 +27,6 @@
 
 #define PACKETS_MAX 128 /* in one turn of the loop */
 
-/* The library holds an open socket. */
 bool zk_handle_open(const struct zk *zk)
 {
 	int state;
@@ -238,7 +237,7 @@ static const char *handle_end(struct zk *zk, int state)
 	}
 	if (is_unrecoverable(zk->handle))
 		return "the handle is not usable any more";
-	if (clock_now_ms() - zk->lost_ms < LOST_S * 1000)
+	if (clock_now_ms() - zk->lost_ms < LOST_S * INT64_C(1000))
 		return NULL;
 	if (zoo_client_id(zk->handle)->client_id != 0)
 		log_warning("store_session_given_up", KV_STR("server", zk->server),
@@ -271,7 +270,7 @@ static void drop(struct zk *zk, const char *why)
 		zk_handle_close(zk);
 	enter(zk, ZK_WAITING, end != NULL ? end : reason);
 	if (state == ZOO_AUTH_FAILED_STATE)
-		zk->deadline_ms = clock_now_ms() + clock_jitter_ms(AUTH_RETRY_S * 1000);
+		zk->deadline_ms = clock_now_ms() + clock_jitter_ms(AUTH_RETRY_S * INT64_C(1000));
 	if (all_failed(zk))
 		zk_nodes_disconnected(zk);
 	zk_writes_lost(zk);

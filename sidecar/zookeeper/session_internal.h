@@ -117,21 +117,6 @@ struct zk {
 	struct zk_write *writes; /* waiting, or sent and not answered */
 };
 
-#define ZK_CHILD_SEARCH_BATCH 100 /* requests in one batch */
-
-/* The search for ephemeral children of a node: see child_search.c. */
-struct zk_child_search {
-	struct zk_child_request { /* one request of a batch; it comes back with the reply */
-		struct zk_node *node;
-		size_t name; /* offset in `names` */
-	} batch[ZK_CHILD_SEARCH_BATCH];
-	struct strbuf names;  /* names to check, each NUL terminated */
-	size_t next;          /* offset in `names` of the next batch */
-	size_t slice, slices; /* names are checked in `slices` parts; now in part `slice` */
-	struct strbuf live;   /* ephemeral children that the last search found: checked first */
-	struct strbuf found;  /* ... and that the present search has found */
-};
-
 struct zk_node {
 	struct zk *zk;
 	char *path;
@@ -141,8 +126,8 @@ struct zk_node {
 	void *arg;
 	struct zk_node_fact fact; /* as reported last; data is NULL */
 	int64_t pzxid;            /* zxid of the last creation or deletion of a child */
-	bool told;                /* cb has been called */
-	bool suspect;             /* the last read failed; it is repeated with the next probe */
+	bool reported;            /* cb has been called */
+	bool read_failed;         /* the last read; it is repeated with the next probe */
 	struct strbuf problem;    /* of `fact` */
 
 	struct zk_node *next; /* in the queue */

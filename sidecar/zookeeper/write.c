@@ -34,7 +34,7 @@ struct zk_write {
 /* The library answers every request that it has accepted, at the latest in zookeeper_close(). */
 
 static void zk_write_send(struct zk_write *write);
-static void zk_write_tell(struct zk_write *write, const struct zk_answer *answer);
+static void zk_write_end(struct zk_write *write, const struct zk_answer *answer);
 
 static enum zk_result classify(int rc)
 {
@@ -91,7 +91,7 @@ static void on_set(int rc, const struct Stat *stat, const void *data)
 
 	if (rc == ZOK)
 		fill_stat(write, &answer, stat);
-	zk_write_tell(write, &answer);
+	zk_write_end(write, &answer);
 }
 
 static void on_deleted(int rc, const void *data)
@@ -99,7 +99,7 @@ static void on_deleted(int rc, const void *data)
 	struct zk_write *write = (struct zk_write *)data;
 	struct zk_answer answer = answer_for(write, rc);
 
-	zk_write_tell(write, &answer);
+	zk_write_end(write, &answer);
 }
 
 static void on_read(int rc, const char *value, int len, const struct Stat *stat, const void *data)
@@ -118,7 +118,7 @@ static void on_read(int rc, const char *value, int len, const struct Stat *stat,
 		answer.problem =
 		    "the value was read before the process was paused, or arrived truncated";
 	}
-	zk_write_tell(write, &answer);
+	zk_write_end(write, &answer);
 }
 
 /* Length of the next longer parent after that of length `from`; 0: there is none. */
@@ -163,7 +163,7 @@ static void on_created(int rc, const char *path, const void *data)
 		answer.result = ZK_RESULT_DENIED;
 		answer.problem = "no permission to create its parent";
 	}
-	zk_write_tell(write, &answer);
+	zk_write_end(write, &answer);
 }
 
 /* -- sending -- */
@@ -220,7 +220,7 @@ static void zk_write_send(struct zk_write *write)
 	/* the library did not take it: it has not happened */
 	answer.result = classify(rc) == ZK_RESULT_REFUSED ? ZK_RESULT_REFUSED : ZK_RESULT_NOT_SENT;
 	answer.problem = zerror(rc);
-	zk_write_tell(write, &answer);
+	zk_write_end(write, &answer);
 }
 
 /* --- the list of requests --- */
@@ -241,6 +241,13 @@ const char *zk_result_name(enum zk_result result)
 	return names[result];
 }
 
+static void free_write(struct zk_write *write)
+{
+	free(write->path);
+	free(write->data);
+	free(write);
+}
+
 static void unlink_and_free(struct zk_write *write)
 {
 	struct zk_write **at = &write->zk->writes;
@@ -248,14 +255,12 @@ static void unlink_and_free(struct zk_write *write)
 	while (*at != write)
 		at = &(*at)->next;
 	*at = write->next;
-	free(write->path);
-	free(write->data);
-	free(write);
+	free_write(write);
 }
 
 /* The callback may make and cancel requests, so this one is detached from its callback or freed
  * first. */
-static void zk_write_tell(struct zk_write *write, const struct zk_answer *answer)
+static void zk_write_end(struct zk_write *write, const struct zk_answer *answer)
 {
 	zk_write_cb *cb = STEAL(write->cb);
 	void *arg = write->arg;
@@ -344,11 +349,11 @@ static void give_up(struct zk *zk, bool sent)
 			write = write->next;
 			continue;
 		}
-		zk_write_tell(write, &(const struct zk_answer){
-		                         .result = lost ? ZK_RESULT_LOST : ZK_RESULT_NOT_SENT,
-		                         .problem = write->sent ? "no answer" : zk_describe(zk),
-		                         .data = "",
-		                         .version = -1});
+		zk_write_end(write, &(const struct zk_answer){
+		                        .result = lost ? ZK_RESULT_LOST : ZK_RESULT_NOT_SENT,
+		                        .problem = write->sent ? "no answer" : zk_describe(zk),
+		                        .data = "",
+		                        .version = -1});
 		write = zk->writes; /* the callback may have changed the list */
 	}
 }
@@ -406,6 +411,10 @@ void zk_writes_silence(struct zk *zk)
 
 void zk_writes_forget(struct zk *zk)
 {
-	while (zk->writes != NULL)
-		unlink_and_free(zk->writes);
+	struct zk_write *write;
+
+	while ((write = zk->writes) != NULL) {
+		zk->writes = write->next;
+		free_write(write);
+	}
 }

@@ -104,8 +104,8 @@ static void assert_denied(const char *auth, const char *hint)
 Test(watch_acl, without_or_with_the_wrong_auth_the_znode_is_denied)
 {
 	create_protected("/locked", "one");
-	assert_denied("", "there is no auth_file");
-	assert_denied("digest owner:wrong", "the user or password in auth_file is not the one");
+	assert_denied("", "auth_file is not set");
+	assert_denied("digest owner:wrong", "the user and password in auth_file do not match");
 }
 
 Test(watch_acl, the_right_auth_opens_it)
