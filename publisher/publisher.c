@@ -236,7 +236,7 @@ static const struct node_state *find_primary(const struct publisher *publisher,
                                              const struct observation *seen)
 {
 	const struct node_state *best = NULL;
-	int64_t floor = publisher->known.state == STORED_VALUE ? publisher->stored.timeline : 0;
+	int64_t floor = decider_stored(&publisher->known)->timeline;
 
 	for (size_t i = 0; i < seen->count; i++) {
 		const struct node_state *node_state = &seen->states[i];

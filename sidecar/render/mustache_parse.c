@@ -377,16 +377,6 @@ static bool parse_children(struct parser *parser, struct ast_node *node)
 	return ok;
 }
 
-static bool parse_value(struct parser *parser, struct ast_list *list, const struct tag *tag,
-                        size_t from)
-{
-	struct ast_node *node;
-
-	add_text_before(parser, list, from, tag);
-	node = add_node(list, tag->sigil != '\0' ? AST_RAW : AST_VALUE, tag->at);
-	return set_name(parser, tag, node);
-}
-
 /* Adds the text in front of a tag that may stand alone. If it does, its line is removed, too.
  * Returns whether it does. */
 static bool take_line(struct parser *parser, struct ast_list *list, const struct tag *tag,
@@ -403,67 +393,11 @@ static bool take_line(struct parser *parser, struct ast_list *list, const struct
 	return standalone;
 }
 
-static bool parse_section(struct parser *parser, struct ast_list *list, const struct tag *tag,
-                          size_t from)
-{
-	struct ast_node *node;
-
-	take_line(parser, list, tag, from);
-	node = add_node(list, tag->sigil == '#' ? AST_SECTION : AST_INVERTED, tag->at);
-	return set_name(parser, tag, node) && parse_children(parser, node);
-}
-
 static struct ast_span blanks_before(const struct parser *parser, const struct tag *tag)
 {
 	const char *line = parser->template->text + tag->line;
 
 	return (struct ast_span){line, tag->margin ? tag->at - tag->line : 0};
-}
-
-static bool parse_partial(struct parser *parser, struct ast_list *list, const struct tag *tag,
-                          size_t from)
-{
-	bool standalone = take_line(parser, list, tag, from);
-	struct ast_node *node = add_node(list, AST_PARTIAL, tag->at);
-
-	node->standalone = standalone;
-	if (standalone)
-		node->text = dedented(parser, blanks_before(parser, tag));
-	return set_name(parser, tag, node);
-}
-
-/* Whether a parent stands alone is known only at its closing tag. Until then node->text keeps the
- * blanks in front of it. */
-static bool parse_parent(struct parser *parser, struct ast_list *list, const struct tag *tag,
-                         size_t from)
-{
-	struct ast_node *node;
-
-	add_text(parser, list, from, tag->margin ? tag->line : tag->at);
-	node = add_node(list, AST_PARENT, tag->at);
-	node->margin = tag->margin;
-	node->text = dedented(parser, blanks_before(parser, tag));
-	return set_name(parser, tag, node) && parse_children(parser, node);
-}
-
-/* A parameter. What is put in its place is indented like its default. */
-static bool parse_parameter(struct parser *parser, struct ast_list *list, const struct tag *tag,
-                            size_t from)
-{
-	bool standalone = take_line(parser, list, tag, from);
-	struct ast_span before = dedented(parser, blanks_before(parser, tag));
-	struct ast_node *node = add_node(list, AST_BLOCK, tag->at);
-
-	node->margin = tag->margin;
-	node->standalone = standalone;
-	node->text = before;
-	if (standalone)
-		node->text = dedented(parser, scanner_indent(parser->template, tag->next));
-	if (!set_name(parser, tag, node) || !parse_children(parser, node))
-		return false;
-	if (node->children.count == 0)
-		node->text = before;
-	return true;
 }
 
 /* An argument. Only its content counts, without the indentation that it has here. */
@@ -528,26 +462,60 @@ static bool parse_in_parent(struct parser *parser, struct ast_list *list, const 
 	               "has no effect here: directly inside a parent only blocks {{$name}} have");
 }
 
+static enum ast_kind kind_of(char sigil)
+{
+	switch (sigil) {
+	case '#':
+		return AST_SECTION;
+	case '^':
+		return AST_INVERTED;
+	case '>':
+		return AST_PARTIAL;
+	case '<':
+		return AST_PARENT;
+	case '$':
+		return AST_BLOCK;
+	case '\0':
+		return AST_VALUE;
+	default:
+		return AST_RAW;
+	}
+}
+
+/* Whether a parent stands alone is known only at its closing tag; until then node->text keeps the
+ * blanks in front of it. What is put in the place of a block is indented like its default. */
 static bool parse_tag(struct parser *parser, struct ast_list *list, const struct tag *tag,
                       size_t from)
 {
-	switch (tag->sigil) {
-	case '#':
-	case '^':
-		return parse_section(parser, list, tag, from);
-	case '>':
-		return parse_partial(parser, list, tag, from);
-	case '<':
-		return parse_parent(parser, list, tag, from);
-	case '$':
-		return parse_parameter(parser, list, tag, from);
-	case '!':
-	case '=':
-		take_line(parser, list, tag, from);
+	struct ast_span before = dedented(parser, blanks_before(parser, tag));
+	enum ast_kind kind = kind_of(tag->sigil);
+	bool standalone = false;
+	struct ast_node *node;
+
+	if (kind == AST_PARENT)
+		add_text(parser, list, from, tag->margin ? tag->line : tag->at);
+	else if (tag->sigil == '\0' || tag->sigil == '{' || tag->sigil == '&')
+		add_text_before(parser, list, from, tag);
+	else
+		standalone = take_line(parser, list, tag, from);
+	if (tag->sigil == '!' || tag->sigil == '=')
 		return true;
-	default:
-		return parse_value(parser, list, tag, from);
-	}
+	node = add_node(list, kind, tag->at);
+	node->standalone = standalone;
+	node->margin = tag->margin && (kind == AST_PARENT || kind == AST_BLOCK);
+	if (kind == AST_BLOCK && standalone)
+		node->text = dedented(parser, scanner_indent(parser->template, tag->next));
+	else if (kind == AST_PARENT || kind == AST_BLOCK || standalone)
+		node->text = before;
+	if (!set_name(parser, tag, node))
+		return false;
+	if (kind == AST_VALUE || kind == AST_RAW || kind == AST_PARTIAL)
+		return true;
+	if (!parse_children(parser, node))
+		return false;
+	if (kind == AST_BLOCK && node->children.count == 0)
+		node->text = before;
+	return true;
 }
 
 /* Parses up to the closing tag of `enclosing`, or to the end of the text if `enclosing` is NULL. */
