@@ -460,8 +460,8 @@ static bool refuse_strangers(struct deciding *d)
 	if (candidates == 0 || strangers < candidates)
 		return false;
 	say(d, PUBLISH_DO_ALARM,
-	    "no server that answers has system identifier %s, which the store has: if the cluster "
-	    "was made anew: segue set-primary %s HOST:PORT; until then nothing is published",
+	    "no server that answers has system identifier %s, which the store has; nothing is "
+	    "published; if the cluster was initialised again: segue set-primary %s HOST:PORT",
 	    d->stored->system_identifier, d->decider->rules.cluster);
 	return true;
 }

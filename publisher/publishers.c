@@ -114,12 +114,10 @@ static void open_wakes(struct publishers *all)
 			continue;
 		one->wake = notify_socket_create(all->options.base, path, on_wake, all, &err);
 		if (one->wake == NULL)
-			log_warning(
-			    "notify_socket_failed", KV_STR("publisher", one->config->name),
-			    KV_ERR(&err),
-			    KV_STR(
-			        "next",
-			        "segue notify does not reach this publisher; it observes at its interval only"));
+			log_warning("notify_socket_failed", KV_STR("publisher", one->config->name),
+			            KV_ERR(&err),
+			            KV_STR("next", "segue notify does not reach this publisher; "
+			                           "it observes at its interval only"));
 	}
 }
 

@@ -9,6 +9,7 @@
 
 #include "mustache_internal.h"
 
+#define BLANKS " \t"
 #define SPACES " \t\r\n"
 
 /* A tag, as the scanner finds it. */
@@ -51,11 +52,6 @@ bool ast_fail(const struct ast_template *template, size_t offset, struct err *er
 		line += template->text[i] == '\n';
 	}
 	return err_set(err, "%s:%zu:%zu: %s", template->file, line, column, message);
-}
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
 }
 
 static bool is_space(char c)
@@ -101,12 +97,11 @@ static void look_around(const struct ast_template *template, struct tag *tag)
 {
 	size_t line = tag->at, tail = tag->end;
 
-	while (line > 0 && is_blank(template->text[line - 1]))
+	while (line > 0 && strchr(BLANKS, template->text[line - 1]) != NULL)
 		line--;
 	tag->line = line;
 	tag->margin = line == 0 || template->text[line - 1] == '\n';
-	while (tail < template->len && is_blank(template->text[tail]))
-		tail++;
+	tail += strspn(template->text + tail, BLANKS);
 	if (tail + 1 < template->len && template->text[tail] == '\r' &&
 	    template->text[tail + 1] == '\n')
 		tail++;
@@ -150,9 +145,7 @@ static bool scanner_next(struct scanner *scanner, struct tag *tag, bool *found, 
 	if (!*found)
 		return true;
 	inside = tag->at + scanner->open.len;
-	/* {{ # name }} is a section, too. */
-	while (inside < template->len && is_space(template->text[inside]))
-		inside++;
+	inside += strspn(template->text + inside, SPACES); /* {{ # name }} is a section, too */
 	tag->sigil = strchr(sigils, template->text[inside]) != NULL ? template->text[inside] : '\0';
 	inside += tag->sigil != '\0';
 	extra = tag->sigil == '{' ? "}" : tag->sigil == '=' ? "=" : "";
