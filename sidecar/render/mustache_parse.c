@@ -112,17 +112,15 @@ static void look_around(const struct ast_template *template, struct tag *tag)
 /* {{=OPEN CLOSE=}} */
 static bool set_delimiters(struct scanner *scanner, const struct tag *tag, struct err *err)
 {
-	struct ast_span both = tag->content, open = both, close = both;
+	struct ast_span both = tag->content, open = {both.at, 0}, close;
 
-	for (open.len = 0; open.len < both.len && !is_space(both.at[open.len]);)
+	while (open.len < both.len && !is_space(both.at[open.len]))
 		open.len++;
-	for (close.len = 0; close.len < both.len && !is_space(both.at[both.len - close.len - 1]);)
-		close.len++;
-	close.at = both.at + both.len - close.len;
-	for (const char *c = open.at + open.len; c < close.at; c++)
-		if (!is_space(*c))
-			open.len = 0;
-	if (open.len == 0 || open.len == both.len || memchr(both.at, '=', both.len) != NULL)
+	close = trim((struct ast_span){both.at + open.len, both.len - open.len});
+	for (size_t i = 0; i < close.len; i++)
+		if (is_space(close.at[i]))
+			close.len = 0; /* a third word */
+	if (close.len == 0 || memchr(both.at, '=', both.len) != NULL)
 		return ast_fail(
 		    scanner->template, tag->at, err,
 		    "delimiters '%.*s': must be two words without '=', as in {{=<%% %%>=}}",
