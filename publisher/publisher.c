@@ -317,13 +317,13 @@ static void on_observed(const struct observation *seen, void *arg)
 
 	publisher_say_repmgr(publisher, seen);
 	note_promotions(publisher, seen, primary);
-	if (primary != NULL)
+	if (primary != NULL) {
+		publisher->lost_from_us = 0;
 		snprintf(who, sizeof(who), "%s:%u on %lld", primary->host, (unsigned)primary->port,
 		         (long long)primary->timeline);
-	if (primary != NULL)
-		publisher->lost_from_us = 0;
-	else if (publisher->lost_from_us == 0)
+	} else if (publisher->lost_from_us == 0) {
 		publisher->lost_from_us = clock_now_us();
+	}
 	news = *who != '\0' && strcmp(who, publisher->primary) != 0;
 	if (news)
 		publisher->close_until_us = 0; /* this is what was waited for */
