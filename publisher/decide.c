@@ -40,7 +40,7 @@ static bool takes_writes(const struct decider_node *node)
 
 bool decider_stranger(const struct decider_node *node, const struct stored_value *store)
 {
-	const char *known = store->state == STORED_VALUE ? store->topology->system_identifier : "";
+	const char *known = decider_stored(store)->system_identifier;
 
 	return decider_counts(node) && known[0] != '\0' && node->now.system_identifier[0] != '\0' &&
 	       strcmp(known, node->now.system_identifier) != 0;
@@ -58,14 +58,14 @@ static bool is_stray(const struct decider *decider, const struct decider_node *n
 
 	return mark->id[0] != '\0' && mark->timeline != 0 && !node->joined &&
 	       node->now.timeline > mark->timeline && decider->stored_timeline <= mark->timeline &&
-	       (store->state != STORED_VALUE || store->topology->timeline <= mark->timeline) &&
+	       decider_stored(store)->timeline <= mark->timeline &&
 	       (event[0] == '\0' || promotion_time_compare(event, mark->at) <= 0);
 }
 
 /* The lowest timeline on which a primary may be. */
 static int64_t floor_of(const struct decider *decider, const struct stored_value *store)
 {
-	return larger(decider->floor, store->state == STORED_VALUE ? store->topology->timeline : 0);
+	return larger(decider->floor, decider_stored(store)->timeline);
 }
 
 static size_t answers(const struct decider *decider)
@@ -253,14 +253,6 @@ bool decider_hear(struct decider *decider, const struct stored_value *store, int
 	return news;
 }
 
-static bool is_listed(const struct decider_node *node, const struct topology *topology)
-{
-	for (size_t i = 0; i < topology->standby_count; i++)
-		if (decider_is_member(node, &topology->standbys[i]))
-			return true;
-	return false;
-}
-
 void decider_written(struct decider *decider, const struct publish_decision *decision)
 {
 	if (decision->action == PUBLISH_DO_PUBLISH_NULL)
@@ -269,7 +261,7 @@ void decider_written(struct decider *decider, const struct publish_decision *dec
 	for (size_t i = 0; i < decider->count; i++) {
 		struct decider_node *node = &decider->nodes[i];
 
-		if (!node->answers && !is_listed(node, &decision->topology))
+		if (!node->answers && decider_listed(node, &decision->topology) == NULL)
 			node->dropped = true;
 	}
 }
@@ -373,15 +365,44 @@ void publish_decision_fini(struct publish_decision *decision)
 	topology_fini(&decision->topology);
 }
 
+/* A decision in progress. */
+struct deciding {
+	const struct decider *decider;
+	const struct stored_value *store;
+	const struct topology *stored; /* an empty one if the store has none */
+	int64_t now_us, floor;
+	struct publish_decision *out;
+	/* Servers that take writes; NULL: none */
+	const struct decider_node *primary;  /* on the highest timeline, not below the floor */
+	const struct decider_node *twin;     /* another one on its timeline */
+	const struct decider_node *unclear;  /* on a timeline that is not known */
+	const struct decider_node *returned; /* below the floor */
+	const struct decider_node *stray;    /* see the table */
+};
+
 PRINTF_LIKE(3, 4)
-static void say(struct publish_decision *out, enum publish_action action, const char *fmt, ...)
+static void say(struct deciding *d, enum publish_action action, const char *fmt, ...)
 {
 	va_list args;
 
-	out->action = action;
+	d->out->action = action;
 	va_start(args, fmt);
-	vsnprintf(out->reason, sizeof(out->reason), fmt, args);
+	vsnprintf(d->out->reason, sizeof(d->out->reason), fmt, args);
 	va_end(args);
+}
+
+/* Appends "; if db1 is the right primary: segue set-primary orders 10.0.0.1:5432 --name db1". */
+static void append_command(struct deciding *d, const struct decider_node *node)
+{
+	size_t len = strlen(d->out->reason);
+	bool named = node->now.name[0] != '\0';
+	char endpoint[ENDPOINT_MAX];
+
+	snprintf(d->out->reason + len, sizeof(d->out->reason) - len,
+	         "; if %s is the right primary: segue set-primary %s %s%s%s", name_of(node),
+	         d->decider->rules.cluster,
+	         endpoint_format(endpoint, sizeof(endpoint), node->now.host, node->now.port),
+	         named ? " --name " : "", node->now.name);
 }
 
 static bool has_half(const struct decider *decider)
@@ -389,77 +410,46 @@ static bool has_half(const struct decider *decider)
 	return 2 * answers(decider) >= decider->count;
 }
 
-/* -- who the primary is -- */
-
-struct candidates {
-	const struct decider_node *primary; /* NULL: none */
-	const struct decider_node *twin;    /* another one on the same timeline; NULL: none */
-	const struct decider_node *unclear; /* takes writes, but its timeline is not known */
-	const struct decider_node *returned;
-	const struct decider_node *stray; /* see the table */
-};
-
-/* Appends "; if db1 is the right primary: segue set-primary orders 10.0.0.1:5432 --name db1". */
-static void append_command(const struct decider *decider, const struct decider_node *node,
-                           struct publish_decision *out)
+static void find_candidates(struct deciding *d)
 {
-	size_t len = strlen(out->reason);
-	bool named = node->now.name[0] != '\0';
-	char endpoint[ENDPOINT_MAX];
+	for (size_t i = 0; i < d->decider->count; i++) {
+		const struct decider_node *node = &d->decider->nodes[i];
+		int64_t timeline = node->now.timeline;
 
-	snprintf(out->reason + len, sizeof(out->reason) - len,
-	         "; if %s is the right primary: segue set-primary %s %s%s%s", name_of(node),
-	         decider->rules.cluster,
-	         endpoint_format(endpoint, sizeof(endpoint), node->now.host, node->now.port),
-	         named ? " --name " : "", node->now.name);
-}
-
-static struct candidates find_candidates(const struct decider *decider,
-                                         const struct stored_value *store)
-{
-	struct candidates found = {.primary = NULL};
-	int64_t floor = floor_of(decider, store);
-
-	for (size_t i = 0; i < decider->count; i++) {
-		const struct decider_node *node = &decider->nodes[i];
-
-		if (!takes_writes(node) || decider_stranger(node, store))
+		if (!takes_writes(node) || decider_stranger(node, d->store))
 			continue;
-		if (is_stray(decider, node, store)) {
-			found.stray = node;
-		} else if (node->now.timeline == 0) {
-			found.unclear = node;
-		} else if (node->now.timeline < floor) {
-			found.returned = node;
-		} else if (found.primary == NULL ||
-		           node->now.timeline > found.primary->now.timeline) {
-			found.primary = node;
-			found.twin = NULL;
-		} else if (node->now.timeline == found.primary->now.timeline) {
-			found.twin = node;
+		if (is_stray(d->decider, node, d->store)) {
+			d->stray = node;
+		} else if (timeline == 0) {
+			d->unclear = node;
+		} else if (timeline < d->floor) {
+			d->returned = node;
+		} else if (d->primary == NULL || timeline > d->primary->now.timeline) {
+			d->primary = node;
+			d->twin = NULL;
+		} else if (timeline == d->primary->now.timeline) {
+			d->twin = node;
 		}
 	}
-	return found;
 }
 
-/* -- rows 3 and 4: are they one cluster? -- */
-
-static bool refuse_strangers(const struct decider *decider, const struct stored_value *store,
-                             struct publish_decision *out)
+/* Rows 3 and 4: are they one cluster? */
+static bool refuse_strangers(struct deciding *d)
 {
 	size_t candidates = 0, strangers = 0;
 	const struct decider_node *first = NULL;
 
-	for (size_t i = 0; i < decider->count; i++) {
-		const struct decider_node *node = &decider->nodes[i];
+	for (size_t i = 0; i < d->decider->count; i++) {
+		const struct decider_node *node = &d->decider->nodes[i];
+		bool stranger = decider_stranger(node, d->store);
 		const char *id = node->now.system_identifier;
 
 		candidates += decider_counts(node);
-		strangers += decider_stranger(node, store);
-		if (!decider_counts(node) || decider_stranger(node, store) || id[0] == '\0')
+		strangers += stranger;
+		if (!decider_counts(node) || stranger || id[0] == '\0')
 			continue;
 		if (first != NULL && strcmp(first->now.system_identifier, id) != 0) {
-			say(out, PUBLISH_DO_ALARM,
+			say(d, PUBLISH_DO_ALARM,
 			    "%s has system identifier %s and %s has %s: these are two clusters; "
 			    "nothing is published until one of them is taken out of `nodes`",
 			    name_of(first), first->now.system_identifier, name_of(node), id);
@@ -469,200 +459,182 @@ static bool refuse_strangers(const struct decider *decider, const struct stored_
 	}
 	if (candidates == 0 || strangers < candidates)
 		return false;
-	say(out, PUBLISH_DO_ALARM,
-	    "no server that answers has system identifier %s, which the store has: if the cluster "
-	    "was made anew: segue set-primary %s HOST:PORT; until then nothing is published",
-	    store->topology->system_identifier, decider->rules.cluster);
+	say(d, PUBLISH_DO_ALARM,
+	    "no server that answers has system identifier %s, which the store has; nothing is "
+	    "published; if the cluster was initialised again: segue set-primary %s HOST:PORT",
+	    d->stored->system_identifier, d->decider->rules.cluster);
 	return true;
 }
 
 /* -- a primary is seen -- */
 
-static void promoted_at(const struct decider *decider, const struct stored_value *store,
-                        const struct decider_node *primary, struct topology *topology)
+static void set_promoted_at(struct deciding *d, const char *event)
 {
-	const char *event = decider_event_of(decider, primary), *stored = "", *at = event;
-	bool after_null = false;
+	struct topology *topology = &d->out->topology;
+	const char *stored = d->stored->promoted_at, *at = event;
+	bool after_null = d->store->state == STORED_VALUE && !d->stored->has_primary &&
+	                  d->stored->timeline == d->primary->now.timeline;
 
-	if (store->state == STORED_VALUE) {
-		stored = store->topology->promoted_at;
-		after_null = !store->topology->has_primary &&
-		             store->topology->timeline == primary->now.timeline;
-	}
 	/* an event that is not later than the store's is of an earlier promotion: repmgr is late */
 	if (event[0] == '\0' || (!after_null && promotion_time_compare(event, stored) <= 0))
-		at = primary->writes_since;
+		at = d->primary->writes_since;
 	if (promotion_time_compare(at, stored) < 0)
 		at = stored; /* clocks differ, but the order of promotions has to stay */
 	snprintf(topology->promoted_at, sizeof(topology->promoted_at), "%s", at);
 }
 
-static void publish(const struct decider *decider, const struct stored_value *store,
-                    const struct decider_node *primary, struct publish_decision *out,
-                    const char *why)
+static void publish(struct deciding *d, const char *why)
 {
-	decider_topology(decider, store, primary, &out->topology);
-	out->topology.timeline = primary->now.timeline;
-	promoted_at(decider, store, primary, &out->topology);
-	say(out, PUBLISH_DO_PUBLISH, "%s takes writes on timeline %" PRId64 "%s%s: %s",
-	    name_of(primary), primary->now.timeline,
-	    decider_event_of(decider, primary)[0] != '\0' ? ", and repmgr has its promotion" : "",
-	    primary->now.role == NODE_STANDBY ? ", though repmgr still calls it a standby" : "",
-	    why);
+	const struct node_state *primary = &d->primary->now;
+	const char *event = decider_event_of(d->decider, d->primary);
+
+	decider_topology(d->decider, d->store, d->primary, &d->out->topology);
+	d->out->topology.timeline = primary->timeline;
+	set_promoted_at(d, event);
+	say(d, PUBLISH_DO_PUBLISH, "%s takes writes on timeline %" PRId64 "%s%s: %s",
+	    name_of(d->primary), primary->timeline,
+	    event[0] != '\0' ? ", and repmgr has its promotion" : "",
+	    primary->role == NODE_STANDBY ? ", though repmgr still calls it a standby" : "", why);
 }
 
 /* Rows 10 and 11. The store's promoted_at stays: publishers see the first write at different
  * moments, and it does not matter which of them saw it first. */
-static void confirm(const struct decider *decider, const struct stored_value *store,
-                    const struct decider_node *primary, struct publish_decision *out)
+static void confirm(struct deciding *d)
 {
-	const struct topology *stored = store->topology;
+	struct topology *topology = &d->out->topology;
 
-	publish(decider, store, primary, out, "its standbys, or their lags, are others now");
-	if (stored->promoted_at[0] != '\0')
-		snprintf(out->topology.promoted_at, sizeof(out->topology.promoted_at), "%s",
-		         stored->promoted_at);
-	if (decider_same_topology(&out->topology, stored))
-		say(out, PUBLISH_DO_SAME,
-		    "%s takes writes on timeline %" PRId64 ", as in the store", name_of(primary),
-		    primary->now.timeline);
+	publish(d, "its standbys or their lags have changed");
+	if (d->stored->promoted_at[0] != '\0')
+		memcpy(topology->promoted_at, d->stored->promoted_at,
+		       sizeof(topology->promoted_at));
+	if (decider_same_topology(topology, d->stored))
+		say(d, PUBLISH_DO_SAME, "%s takes writes on timeline %" PRId64 ", as in the store",
+		    name_of(d->primary), d->primary->now.timeline);
 }
 
 /* Rows 13 and 14. Taking writes is no proof if another server took writes on the same timeline. The
  * promotion must be known to be later: from repmgr, or because this publisher saw the server
  * change. */
-static void replace(const struct decider *decider, const struct stored_value *store,
-                    const struct decider_node *primary, struct publish_decision *out)
+static void replace(struct deciding *d)
 {
-	const struct topology *stored = store->topology;
-	const char *event = decider_event_of(decider, primary);
-	bool later = promotion_time_compare(event, stored->promoted_at) > 0 ||
-	             (primary->turned &&
-	              promotion_time_compare(primary->writes_since, stored->promoted_at) > 0);
+	const struct topology *stored = d->stored;
+	const char *event = decider_event_of(d->decider, d->primary), *at = stored->promoted_at;
 
-	if (later) {
-		publish(decider, store, primary, out, "it was promoted after the one in the store");
+	if (promotion_time_compare(event, at) > 0 ||
+	    (d->primary->turned && promotion_time_compare(d->primary->writes_since, at) > 0)) {
+		publish(d, "it was promoted after the one in the store");
 		return;
 	}
-	say(out, PUBLISH_DO_ALARM,
+	say(d, PUBLISH_DO_ALARM,
 	    "%s takes writes on timeline %" PRId64
 	    ", on which the store has %s as the primary since "
 	    "%s, and nothing shows that it was promoted later: nothing is published",
-	    name_of(primary), primary->now.timeline,
+	    name_of(d->primary), d->primary->now.timeline,
 	    stored->primary.name[0] != '\0' ? stored->primary.name : stored->primary.host,
-	    stored->promoted_at[0] != '\0' ? stored->promoted_at : "a time that is not known");
-	append_command(decider, primary, out);
+	    at[0] != '\0' ? at : "a time that is not known");
+	append_command(d, d->primary);
 }
 
 /* Rows 11a and 12. */
-static void end_null(const struct decider *decider, const struct stored_value *store,
-                     const struct decider_node *primary, int64_t now_us,
-                     struct publish_decision *out)
+static void end_null(struct deciding *d)
 {
-	bool persons = decider->null.zxid != 0;
-	int64_t left_us = decider->null.since_us + decider->rules.null_hold_us - now_us;
-	int64_t known = decider->null.timeline, hold_s = decider->rules.null_hold_us / 1000000;
-	auto_free char *over = NULL;
+	int64_t hold_us = d->decider->rules.null_hold_us, known = d->decider->null.timeline;
+	int64_t left_us = d->decider->null.since_us + hold_us - d->now_us;
+	bool higher = d->primary->now.timeline > known;
+	char respected[128];
 
-	if (persons && left_us > 0 && primary->now.timeline <= known) {
-		say(out, PUBLISH_DO_WAIT,
+	snprintf(respected, sizeof(respected),
+	         "the store's null, which no publisher wrote, was respected for %" PRId64
+	         " s (null_hold)",
+	         hold_us / 1000000);
+	if (d->decider->null.zxid == 0) {
+		publish(d, "the store has \"primary\": null");
+	} else if (left_us <= 0 || higher) {
+		publish(d, higher ? "a higher timeline than before the null that no publisher wrote"
+		                  : respected);
+	} else {
+		say(d, PUBLISH_DO_WAIT,
 		    "%s takes writes on timeline %" PRId64
 		    ", but the store has \"primary\": null, which no publisher wrote: nothing is "
 		    "published for another %" PRId64
 		    " s (null_hold), or until a server takes writes on a higher timeline than "
 		    "%" PRId64,
-		    name_of(primary), primary->now.timeline, (left_us + 999999) / 1000000, known);
-		append_command(decider, primary, out);
-		return;
+		    name_of(d->primary), d->primary->now.timeline, (left_us + 999999) / 1000000,
+		    known);
+		append_command(d, d->primary);
 	}
-	if (persons)
-		over = primary->now.timeline > known
-		           ? xasprintf("a higher timeline than before the null that no publisher "
-		                       "wrote")
-		           : xasprintf("the store's null, which no publisher wrote, was respected "
-		                       "for %" PRId64 " s (null_hold)",
-		                       hold_s);
-	publish(decider, store, primary, out,
-	        over != NULL ? over : "the store says that nobody does");
 }
 
-static void form_primary(const struct decider *decider, const struct stored_value *store,
-                         const struct decider_node *primary, int64_t now_us,
-                         struct publish_decision *out)
+static void decide_primary(struct deciding *d)
 {
-	const struct topology *stored = store->topology;
-
-	if (store->state != STORED_VALUE && !has_half(decider))
-		say(out, PUBLISH_DO_WAIT,
+	if (d->store->state != STORED_VALUE && !has_half(d->decider))
+		say(d, PUBLISH_DO_WAIT,
 		    "%s takes writes on timeline %" PRId64
-		    ", but only %zu of %zu servers answer, and "
-		    "the store says nothing to compare it with: it may be an old primary",
-		    name_of(primary), primary->now.timeline, answers(decider), decider->count);
-	else if (store->state != STORED_VALUE)
-		publish(decider, store, primary, out,
-		        store->state == STORED_ABSENT ? "the store has no primary yet"
-		                                      : "what the store has is no topology");
-	else if (!stored->has_primary)
-		end_null(decider, store, primary, now_us, out);
-	else if (primary->now.timeline > stored->timeline)
-		publish(decider, store, primary, out, "a later timeline than the store's");
-	else if (decider_is_member(primary, &stored->primary))
-		confirm(decider, store, primary, out);
+		    ", but only %zu of %zu servers answer, and the store has no value to compare "
+		    "it with: it may be an old primary",
+		    name_of(d->primary), d->primary->now.timeline, answers(d->decider),
+		    d->decider->count);
+	else if (d->store->state != STORED_VALUE)
+		publish(d, d->store->state == STORED_ABSENT
+		               ? "the store has no primary yet"
+		               : "the value in the store is not valid");
+	else if (!d->stored->has_primary)
+		end_null(d);
+	else if (d->primary->now.timeline > d->stored->timeline)
+		publish(d, "a later timeline than the store's");
+	else if (decider_is_member(d->primary, &d->stored->primary))
+		confirm(d);
 	else
-		replace(decider, store, primary, out);
+		replace(d);
 }
 
 /* -- no primary is seen -- */
 
 /* A server that is alive but accepts no login, for example because all its connections are taken,
- * may be the primary. A standby that receives shows that there is one. */
-static bool hints_at_primary(const struct decider_node *node, bool closed)
+ * may be the primary. */
+static bool is_closed(const struct decider_node *node)
 {
 	enum server_class class = node->now.class;
 
-	if (!closed)
-		return node->answers && node->now.in_recovery && node->now.receiving;
 	return node->now.role != NODE_WITNESS && (class == SERVER_FULL || class == SERVER_DENIED ||
 	                                          class == SERVER_FAULTY || class == SERVER_OTHER);
 }
 
-static const struct decider_node *find_hint(const struct decider *decider, bool closed)
-{
-	for (size_t i = 0; i < decider->count; i++)
-		if (hints_at_primary(&decider->nodes[i], closed))
-			return &decider->nodes[i];
-	return NULL;
-}
-
 /* Returns true if the absence of a primary is not certain; `out` says why. */
-static bool doubt_absence(const struct decider *decider, const struct stored_value *store,
-                          struct publish_decision *out)
+static bool doubt_absence(struct deciding *d)
 {
-	const struct decider_node *closed = find_hint(decider, true),
-	                          *receiving = find_hint(decider, false);
+	const struct decider *decider = d->decider;
+	const struct decider_node *closed = NULL, *receiving = NULL;
 
+	for (size_t i = decider->count; i > 0; i--) {
+		const struct decider_node *node = &decider->nodes[i - 1];
+
+		if (is_closed(node))
+			closed = node;
+		if (node->answers && node->now.in_recovery && node->now.receiving)
+			receiving = node;
+	}
 	if (closed != NULL)
-		say(out, PUBLISH_DO_WAIT,
+		say(d, PUBLISH_DO_WAIT,
 		    "no primary is seen, but %s is alive and accepts no login (%s)",
 		    name_of(closed), server_class_name(closed->now.class));
 	else if (receiving != NULL)
-		say(out, PUBLISH_DO_WAIT,
+		say(d, PUBLISH_DO_WAIT,
 		    "no primary is seen from here, but standby %s receives messages from a primary",
 		    name_of(receiving));
-	else if (store->seen_by != NULL)
-		say(out, PUBLISH_DO_WAIT, "no primary is seen from here, but publisher %s sees it",
-		    store->seen_by);
+	else if (d->store->seen_by != NULL)
+		say(d, PUBLISH_DO_WAIT, "no primary is seen from here, but publisher %s sees it",
+		    d->store->seen_by);
 	else if (!has_half(decider))
-		say(out, PUBLISH_DO_WAIT,
+		say(d, PUBLISH_DO_WAIT,
 		    "no primary is seen, but only %zu of %zu servers answer: half of them have to, "
 		    "before null is published",
 		    answers(decider), decider->count);
 	else if (decider->rounds_null < decider->rules.null_after)
-		say(out, PUBLISH_DO_WAIT,
-		    "no primary is seen for %u rounds; null is published at %u",
+		say(d, PUBLISH_DO_WAIT, "no primary is seen for %u rounds; null is published at %u",
 		    decider->rounds_null, decider->rules.null_after);
 	else if (decider->said_null)
-		say(out, PUBLISH_DO_WAIT,
+		say(d, PUBLISH_DO_WAIT,
 		    "no primary is seen from here, but another publisher sees one");
 	else
 		return false;
@@ -671,71 +643,54 @@ static bool doubt_absence(const struct decider *decider, const struct stored_val
 
 /* A null keeps timeline and promoted_at, so that the order of promotions survives a time without a
  * primary. */
-static void publish_null(const struct decider *decider, const struct stored_value *store,
-                         const struct decider_node *returned, struct publish_decision *out)
+static void publish_null(struct deciding *d)
 {
-	const struct topology *stored = store->topology;
+	struct topology *topology = &d->out->topology;
+	const struct decider *decider = d->decider;
 
-	decider_topology(decider, store, NULL, &out->topology);
-	out->topology.timeline = stored->timeline;
-	snprintf(out->topology.promoted_at, sizeof(out->topology.promoted_at), "%s",
-	         stored->promoted_at);
-	snprintf(out->topology.none_since, sizeof(out->topology.none_since), "%s",
-	         decider->none_since);
-	if (returned != NULL) {
-		say(out, PUBLISH_DO_PUBLISH_NULL,
-		    "no primary for %u rounds: %s takes writes, but on the old timeline %" PRId64
-		    ", below %" PRId64,
-		    decider->rounds_null, name_of(returned), returned->now.timeline,
-		    floor_of(decider, store));
-		append_command(decider, returned, out);
-	} else {
-		say(out, PUBLISH_DO_PUBLISH_NULL,
+	decider_topology(decider, d->store, NULL, topology);
+	topology->timeline = d->stored->timeline;
+	memcpy(topology->promoted_at, d->stored->promoted_at, sizeof(topology->promoted_at));
+	memcpy(topology->none_since, decider->none_since, sizeof(topology->none_since));
+	if (d->returned == NULL) {
+		say(d, PUBLISH_DO_PUBLISH_NULL,
 		    "no server takes writes for %u rounds, and %zu of %zu were seen",
 		    decider->rounds_null, answers(decider), decider->count);
+		return;
 	}
+	say(d, PUBLISH_DO_PUBLISH_NULL,
+	    "no primary for %u rounds: %s takes writes, but on the old timeline %" PRId64
+	    ", below %" PRId64,
+	    decider->rounds_null, name_of(d->returned), d->returned->now.timeline, d->floor);
+	append_command(d, d->returned);
+}
+
+static void say_none(struct deciding *d, enum publish_action action, const char *then)
+{
+	if (d->returned == NULL) {
+		say(d, action, "no server takes writes, and %s", then);
+		return;
+	}
+	say(d, action,
+	    "no server takes writes but %s, on the old timeline %" PRId64 ", below %" PRId64
+	    ", and %s",
+	    name_of(d->returned), d->returned->now.timeline, d->floor, then);
+	append_command(d, d->returned);
 }
 
 /* Row 6a. */
-static void form_stray(const struct decider *decider, const struct decider_node *stray,
-                       struct publish_decision *out)
+static void refuse_stray(struct deciding *d)
 {
-	const struct topology_mark *mark = &decider->mark;
+	const struct topology_mark *mark = &d->decider->mark;
 
-	say(out, PUBLISH_DO_ALARM,
+	say(d, PUBLISH_DO_ALARM,
 	    "split brain: %s takes writes on timeline %" PRId64
 	    ", though %s has named another server, on timeline %" PRId64
 	    ", as the primary at %s: nothing is published, the primary that was named stays; stop %s",
-	    name_of(stray), stray->now.timeline, mark->who[0] != '\0' ? mark->who : "a person",
-	    mark->timeline, mark->at[0] != '\0' ? mark->at : "a time that is not known",
-	    name_of(stray));
-	append_command(decider, stray, out);
-}
-
-static void say_none(const struct decider *decider, const struct stored_value *store,
-                     const struct decider_node *returned, const char *then,
-                     enum publish_action action, struct publish_decision *out)
-{
-	if (returned == NULL) {
-		say(out, action, "no server takes writes, and %s", then);
-		return;
-	}
-	say(out, action,
-	    "no server takes writes but %s, on the old timeline %" PRId64 ", below %" PRId64
-	    ", and %s",
-	    name_of(returned), returned->now.timeline, floor_of(decider, store), then);
-	append_command(decider, returned, out);
-}
-
-static void form_absence(const struct decider *decider, const struct stored_value *store,
-                         const struct decider_node *returned, struct publish_decision *out)
-{
-	if (store->state != STORED_VALUE)
-		say_none(decider, store, returned, "the store names none", PUBLISH_DO_WAIT, out);
-	else if (!store->topology->has_primary)
-		say_none(decider, store, returned, "the store says so", PUBLISH_DO_SAME, out);
-	else if (!doubt_absence(decider, store, out))
-		publish_null(decider, store, returned, out);
+	    name_of(d->stray), d->stray->now.timeline,
+	    mark->who[0] != '\0' ? mark->who : "a person", mark->timeline,
+	    mark->at[0] != '\0' ? mark->at : "a time that is not known", name_of(d->stray));
+	append_command(d, d->stray);
 }
 
 /* -- all rows -- */
@@ -743,33 +698,44 @@ static void form_absence(const struct decider *decider, const struct stored_valu
 void publish_decide(const struct decider *decider, const struct stored_value *store, int64_t now_us,
                     struct publish_decision *out)
 {
-	struct candidates found = find_candidates(decider, store);
+	struct deciding deciding = {.decider = decider,
+	                            .store = store,
+	                            .stored = decider_stored(store),
+	                            .now_us = now_us,
+	                            .floor = floor_of(decider, store),
+	                            .out = out},
+	                *d = &deciding;
 
 	*out = (struct publish_decision){.action = PUBLISH_DO_WAIT};
 	topology_init(&out->topology);
+	find_candidates(d);
 	if (decider->observed_us == 0 || decider->nodes == NULL)
-		say(out, PUBLISH_DO_WAIT, "no server was asked yet");
+		say(d, PUBLISH_DO_WAIT, "no server was asked yet");
 	else if (now_us - decider->observed_us > decider->rules.fresh_us)
-		say(out, PUBLISH_DO_WAIT,
+		say(d, PUBLISH_DO_WAIT,
 		    "the last round of observations is %" PRId64 " ms old: too old for a decision",
 		    (now_us - decider->observed_us) / 1000);
 	else if (answers(decider) == 0)
-		say(out, PUBLISH_DO_BLIND, "none of %zu servers answers: this publisher is blind",
+		say(d, PUBLISH_DO_BLIND, "none of %zu servers answers: this publisher is blind",
 		    decider->count);
-	else if (refuse_strangers(decider, store, out))
+	else if (refuse_strangers(d))
 		return;
-	else if (found.twin != NULL)
-		say(out, PUBLISH_DO_ALARM,
+	else if (d->twin != NULL)
+		say(d, PUBLISH_DO_ALARM,
 		    "%s and %s both take writes on timeline %" PRId64
 		    ": nothing is published; stop the one that is not the primary",
-		    name_of(found.primary), name_of(found.twin), found.primary->now.timeline);
-	else if (found.unclear != NULL)
-		say(out, PUBLISH_DO_WAIT, "%s takes writes, on a timeline that is not known yet",
-		    name_of(found.unclear));
-	else if (found.stray != NULL)
-		form_stray(decider, found.stray, out);
-	else if (found.primary != NULL)
-		form_primary(decider, store, found.primary, now_us, out);
-	else
-		form_absence(decider, store, found.returned, out);
+		    name_of(d->primary), name_of(d->twin), d->primary->now.timeline);
+	else if (d->unclear != NULL)
+		say(d, PUBLISH_DO_WAIT, "%s takes writes, on a timeline that is not known yet",
+		    name_of(d->unclear));
+	else if (d->stray != NULL)
+		refuse_stray(d);
+	else if (d->primary != NULL)
+		decide_primary(d);
+	else if (store->state != STORED_VALUE)
+		say_none(d, PUBLISH_DO_WAIT, "the store names none");
+	else if (!d->stored->has_primary)
+		say_none(d, PUBLISH_DO_SAME, "the store has \"primary\": null");
+	else if (!doubt_absence(d))
+		publish_null(d);
 }

@@ -43,8 +43,13 @@ bool decider_counts(const struct decider_node *node); /* it answers, and is no w
 bool decider_stranger(const struct decider_node *node, const struct stored_value *store);
 
 /* decide_topology.c */
+/* The store's topology; an empty one if it has none. */
+const struct topology *decider_stored(const struct stored_value *store);
 int promotion_time_compare(const char *a, const char *b); /* "" is the earliest */
 bool decider_is_member(const struct decider_node *node, const struct member *member);
+/* The standby of `topology` that is this server; NULL: none. */
+const struct member *decider_listed(const struct decider_node *node,
+                                    const struct topology *topology);
 /* The latest promotion of `node` in the repmgr tables of any server; "": none. */
 const char *decider_event_of(const struct decider *decider, const struct decider_node *node);
 /* `primary` may be NULL. The caller fills in timeline and promoted_at. */

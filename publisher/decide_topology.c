@@ -37,6 +37,13 @@ bool decider_is_member(const struct decider_node *node, const struct member *mem
 	return node->now.port == member->port && strcmp(node->now.host, member->host) == 0;
 }
 
+const struct topology *decider_stored(const struct stored_value *store)
+{
+	static const struct topology none;
+
+	return store->state == STORED_VALUE ? store->topology : &none;
+}
+
 const char *decider_event_of(const struct decider *decider, const struct decider_node *node)
 {
 	const char *latest = "";
@@ -70,14 +77,12 @@ static int64_t lag_bucket(int64_t behind, int64_t stored)
 	return bucket;
 }
 
-static const struct member *stored_standby(const struct stored_value *store,
-                                           const struct decider_node *node)
+const struct member *decider_listed(const struct decider_node *node,
+                                    const struct topology *topology)
 {
-	if (store->state != STORED_VALUE)
-		return NULL;
-	for (size_t i = 0; i < store->topology->standby_count; i++)
-		if (decider_is_member(node, &store->topology->standbys[i]))
-			return &store->topology->standbys[i];
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (decider_is_member(node, &topology->standbys[i]))
+			return &topology->standbys[i];
 	return NULL;
 }
 
@@ -90,7 +95,7 @@ static bool is_standby(const struct decider *decider, const struct stored_value 
 		return false;
 	if (node->answers)
 		return node->now.in_recovery;
-	return stored_standby(store, node) != NULL &&
+	return decider_listed(node, decider_stored(store)) != NULL &&
 	       (node->dropped || node->unanswered < decider->rules.drop_after);
 }
 
@@ -111,7 +116,7 @@ static void add_standbys(const struct decider *decider, const struct stored_valu
 {
 	for (size_t i = 0; i < decider->count; i++) {
 		const struct decider_node *node = &decider->nodes[i];
-		const struct member *stored = stored_standby(store, node);
+		const struct member *stored = decider_listed(node, decider_stored(store));
 		struct member *member;
 
 		if (node == primary || !is_standby(decider, store, node))
@@ -131,8 +136,8 @@ static void add_standbys(const struct decider *decider, const struct stored_valu
 static const char *system_identifier_of(const struct decider *decider,
                                         const struct stored_value *store)
 {
-	if (store->state == STORED_VALUE && store->topology->system_identifier[0] != '\0')
-		return store->topology->system_identifier;
+	if (decider_stored(store)->system_identifier[0] != '\0')
+		return decider_stored(store)->system_identifier;
 	for (size_t i = 0; i < decider->count; i++)
 		if (decider_counts(&decider->nodes[i]) &&
 		    decider->nodes[i].now.system_identifier[0] != '\0')

@@ -19,6 +19,7 @@ struct observed {
 	struct member member;
 	char *conninfo;          /* as the list has it; identifies a row of repmgr.nodes */
 	bool configured, listed; /* in `nodes`; in repmgr.nodes */
+	bool kept;               /* the list that is being merged has it */
 	bool awaited;            /* the round waits for it */
 	enum node_role role;     /* from repmgr, as is `inactive` */
 	bool inactive;
@@ -138,28 +139,22 @@ static const char *configured_name(const struct config_cluster *cluster,
 }
 
 static struct observed *add(struct observe *observe, const char *conninfo,
-                            enum conninfo_precedence precedence, struct err *err)
+                            const struct conninfo_target *target)
 {
 	const struct observe_options *options = &observe->options;
-	struct conninfo_target target;
-	struct observed *server;
-	struct node_options node = {.base = options->base,
-	                            .pq = options->pq,
-	                            .resolver = options->resolver,
-	                            .node_query = &observe->node_query,
-	                            .timeout_ms = options->cluster->verify_timeout_ms,
-	                            .cb = on_node_event};
+	struct observed *server = xcalloc(1, sizeof(*server));
+	const struct node_options node = {.base = options->base,
+	                                  .pq = options->pq,
+	                                  .resolver = options->resolver,
+	                                  .node_query = &observe->node_query,
+	                                  .timeout_ms = options->cluster->verify_timeout_ms,
+	                                  .cb = on_node_event,
+	                                  .arg = server};
 
-	if (!conninfo_target_parse(options->pq, options->config->conninfo, conninfo, precedence,
-	                           &target, err))
-		return NULL;
-	server = xcalloc(1, sizeof(*server));
 	server->observe = observe;
-	server->member = target.member;
+	server->member = target->member;
 	server->conninfo = xstrdup(conninfo);
-	node.arg = server;
-	server->node = node_create(&node, &target);
-	conninfo_target_fini(&target);
+	server->node = node_create(&node, target);
 	observe->servers =
 	    xreallocarray(observe->servers, observe->count + 1, sizeof(struct observed *));
 	observe->servers[observe->count++] = server;
@@ -169,19 +164,23 @@ static struct observed *add(struct observe *observe, const char *conninfo,
 /* Adds the servers of `nodes`. */
 static bool add_configured(struct observe *observe, struct err *err)
 {
-	const char *list = observe->options.config->nodes;
+	const struct config_publisher *config = observe->options.config;
+	const char *list = config->nodes;
 	char *conninfo;
 
 	while ((conninfo = conninfo_list_next(&list)) != NULL) {
 		auto_free char *text = conninfo;
-		struct observed *server = add(observe, text, CONNINFO_OWN_FIRST, err);
+		struct conninfo_target target;
+		struct observed *server;
 
-		if (server == NULL)
-			return err_wrap(err, "[publisher %s] nodes",
-			                observe->options.config->section);
+		if (!conninfo_target_parse(observe->options.pq, config->conninfo, text,
+		                           CONNINFO_OWN_FIRST, &target, err))
+			return err_wrap(err, "[publisher %s] nodes", config->section);
+		server = add(observe, text, &target);
+		conninfo_target_fini(&target);
 		if (observe->count > TOPOLOGY_SLOTS_MAX)
 			return err_set(err, "[publisher %s] nodes: more than %d of them",
-			               observe->options.config->section, TOPOLOGY_SLOTS_MAX);
+			               config->section, TOPOLOGY_SLOTS_MAX);
 		server->configured = true;
 		snprintf(server->member.name, sizeof(server->member.name), "%s",
 		         configured_name(observe->options.cluster, &server->member));
@@ -252,11 +251,10 @@ static struct observed *list_server(struct observe *observe, const struct repmgr
 		return NULL;
 	}
 	server = adopt(observe, &target.member, node->conninfo);
+	*is_new = server == NULL;
+	if (server == NULL)
+		server = add(observe, node->conninfo, &target);
 	conninfo_target_fini(&target);
-	if (server != NULL)
-		return server;
-	server = add(observe, node->conninfo, CONNINFO_COMMON_FIRST, &err);
-	*is_new = server != NULL;
 	return server;
 }
 
@@ -314,22 +312,23 @@ static void merge_instances(struct observe *observe)
 	observe->count = kept;
 }
 
-static void forget(struct observe *observe, const bool *kept)
+static void forget(struct observe *observe)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < observe->count; i++) {
 		struct observed *server = observe->servers[i];
 
-		if (kept[i] || server->configured) {
-			server->listed = server->listed && kept[i];
-			if (!server->listed)
-				server->role = NODE_ROLE_UNKNOWN;
-			observe->servers[count++] = server;
+		if (!server->kept && !server->configured) {
+			say(observe, server, "node_gone", "repmgr's table nodes no longer has it");
+			observed_destroy(server);
 			continue;
 		}
-		say(observe, server, "node_gone", "repmgr's table nodes has it no more");
-		observed_destroy(server);
+		server->listed = server->listed && server->kept;
+		if (!server->listed)
+			server->role = NODE_ROLE_UNKNOWN;
+		server->kept = false;
+		observe->servers[count++] = server;
 	}
 	observe->count = count;
 }
@@ -338,24 +337,20 @@ static void forget(struct observe *observe, const bool *kept)
 static bool merge_rows(struct observe *observe, const struct node_query_answer *authority,
                        bool *listed)
 {
-	bool kept[SERVERS_MAX] = {false}, added = false;
+	bool added = false;
 
-	for (size_t i = 0; i < authority->node_count; i++) {
+	for (size_t i = 0; i < authority->node_count && observe->count < SERVERS_MAX; i++) {
 		const struct repmgr_node *node = &authority->nodes[i];
 		bool is_new = false;
-		struct observed *server;
+		struct observed *server = list_server(observe, node, &is_new);
 
-		if (observe->count >= SERVERS_MAX)
-			break;
-		server = list_server(observe, node, &is_new);
 		if (server == NULL)
 			continue;
 		*listed |= follow(observe, server, node, is_new);
 		added = added || is_new;
-		for (size_t k = 0; k < observe->count; k++)
-			kept[k] = kept[k] || observe->servers[k] == server;
+		server->kept = true;
 	}
-	forget(observe, kept);
+	forget(observe);
 	return added;
 }
 

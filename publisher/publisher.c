@@ -236,7 +236,7 @@ static const struct node_state *find_primary(const struct publisher *publisher,
                                              const struct observation *seen)
 {
 	const struct node_state *best = NULL;
-	int64_t floor = publisher->known.state == STORED_VALUE ? publisher->stored.timeline : 0;
+	int64_t floor = decider_stored(&publisher->known)->timeline;
 
 	for (size_t i = 0; i < seen->count; i++) {
 		const struct node_state *node_state = &seen->states[i];
@@ -317,13 +317,13 @@ static void on_observed(const struct observation *seen, void *arg)
 
 	publisher_say_repmgr(publisher, seen);
 	note_promotions(publisher, seen, primary);
-	if (primary != NULL)
+	if (primary != NULL) {
+		publisher->lost_from_us = 0;
 		snprintf(who, sizeof(who), "%s:%u on %lld", primary->host, (unsigned)primary->port,
 		         (long long)primary->timeline);
-	if (primary != NULL)
-		publisher->lost_from_us = 0;
-	else if (publisher->lost_from_us == 0)
+	} else if (publisher->lost_from_us == 0) {
 		publisher->lost_from_us = clock_now_us();
+	}
 	news = *who != '\0' && strcmp(who, publisher->primary) != 0;
 	if (news)
 		publisher->close_until_us = 0; /* this is what was waited for */

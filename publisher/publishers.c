@@ -114,12 +114,10 @@ static void open_wakes(struct publishers *all)
 			continue;
 		one->wake = notify_socket_create(all->options.base, path, on_wake, all, &err);
 		if (one->wake == NULL)
-			log_warning(
-			    "notify_socket_failed", KV_STR("publisher", one->config->name),
-			    KV_ERR(&err),
-			    KV_STR(
-			        "next",
-			        "segue notify does not reach this publisher; it observes at its interval only"));
+			log_warning("notify_socket_failed", KV_STR("publisher", one->config->name),
+			            KV_ERR(&err),
+			            KV_STR("next", "segue notify does not reach this publisher; "
+			                           "it observes at its interval only"));
 	}
 }
 
@@ -141,21 +139,20 @@ static const char *path_of(const struct one *one)
 	return one->all->config->clusters[one->config->cluster_index].path;
 }
 
-static bool has_heir(const struct one *one, const struct publishers *next)
-{
-	for (size_t i = 0; i < next->count; i++)
-		if (strcmp(next->ones[i].config->name, one->config->name) == 0 &&
-		    strcmp(path_of(&next->ones[i]), path_of(one)) == 0)
-			return true;
-	return false;
-}
-
-/* The session goes on, so nothing else would delete their presence znodes. */
+/* The session goes on, so nothing else would delete the presence znodes of publishers that end. */
 static void leave_without_heir(const struct publishers *old, const struct publishers *next)
 {
-	for (size_t i = 0; i < old->count; i++)
-		if (!has_heir(&old->ones[i], next))
-			publisher_leave(old->ones[i].publisher);
+	for (size_t i = 0; i < old->count; i++) {
+		const struct one *one = &old->ones[i];
+		bool heir = false;
+
+		for (size_t k = 0; k < next->count; k++)
+			heir =
+			    heir || (strcmp(next->ones[k].config->name, one->config->name) == 0 &&
+			             strcmp(path_of(&next->ones[k]), path_of(one)) == 0);
+		if (!heir)
+			publisher_leave(one->publisher);
+	}
 }
 
 static bool create_all(struct publishers *all, struct err *err)

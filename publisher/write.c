@@ -28,11 +28,8 @@ enum publish_state {
 };
 
 struct publish {
-	const struct config_cluster *cluster;
+	struct publish_options options;
 	struct publish_store store;
-	publish_form_cb *form;
-	publish_done_cb *done;
-	void *arg;
 	char *path;
 	enum publish_state state;
 	struct zk_write *request;
@@ -115,8 +112,7 @@ static void finish(struct publish *publish, enum publish_result result, const ch
 	                                        .problem = problem,
 	                                        .mzxid = mzxid,
 	                                        .races_lost = publish->races_lost};
-	publish_done_cb *done = publish->done;
-	void *arg = publish->arg;
+	const struct publish_options options = publish->options;
 
 	publish->formed = false;
 	enter(publish, PUBLISH_IDLE, problem != NULL ? problem : "done");
@@ -124,7 +120,7 @@ static void finish(struct publish *publish, enum publish_result result, const ch
 		begin(publish);
 		enter(publish, PUBLISH_READING, "another round of observations");
 	}
-	done(&outcome, arg);
+	options.done(&outcome, options.arg);
 	if (formed)
 		publish_decision_fini(&decision);
 }
@@ -154,7 +150,7 @@ static void know(struct publish *publish, const char *data, size_t size,
 static bool form(struct publish *publish, const struct stored_value *store)
 {
 	forget_decision(publish);
-	publish->form(store, &publish->decision, publish->arg);
+	publish->options.form(store, &publish->decision, publish->options.arg);
 	publish->formed = true;
 	return publish_action_writes(publish->decision.action);
 }
@@ -168,7 +164,7 @@ static bool form_on_known(struct publish *publish)
 	bool writes;
 
 	if (known->len > LAYOUT_VALUE_MAX ||
-	    !layout_decode(publish->cluster, known->data, known->len, &topology, &err))
+	    !layout_decode(publish->options.cluster, known->data, known->len, &topology, &err))
 		return form(publish, &(struct stored_value){.state = STORED_INVALID});
 	topology.zxid = publish->known_mzxid;
 	writes = form(publish, &store);
@@ -216,7 +212,7 @@ static void read_again(struct publish *publish, const char *why)
 		enter(publish, PUBLISH_READING, why);
 	else
 		finish(publish, PUBLISH_CONTENDED,
-		       "others write the master znode all the time; tried again with the next "
+		       "others keep writing the master znode; tried again with the next "
 		       "round",
 		       0);
 }
@@ -244,7 +240,7 @@ static void on_written(const struct zk_answer *answer, void *arg)
 		break;
 	case ZK_RESULT_EXISTS:
 	case ZK_RESULT_BAD_VERSION:
-		read_again(publish, "somebody else was faster");
+		read_again(publish, "another publisher was faster");
 		break;
 	case ZK_RESULT_LOST:
 		read_again(publish, "the answer is lost: the store knows whether it is written");
@@ -263,11 +259,8 @@ struct publish *publish_create(const struct publish_options *options)
 {
 	struct publish *publish = xcalloc(1, sizeof(*publish));
 
-	*publish = (struct publish){.cluster = options->cluster,
+	*publish = (struct publish){.options = *options,
 	                            .store = *options->store,
-	                            .form = options->form,
-	                            .done = options->done,
-	                            .arg = options->arg,
 	                            .path = layout_master_path(options->cluster),
 	                            .known = STRBUF_INIT,
 	                            .text = STRBUF_INIT};

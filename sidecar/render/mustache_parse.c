@@ -9,6 +9,7 @@
 
 #include "mustache_internal.h"
 
+#define BLANKS " \t"
 #define SPACES " \t\r\n"
 
 /* A tag, as the scanner finds it. */
@@ -51,11 +52,6 @@ bool ast_fail(const struct ast_template *template, size_t offset, struct err *er
 		line += template->text[i] == '\n';
 	}
 	return err_set(err, "%s:%zu:%zu: %s", template->file, line, column, message);
-}
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
 }
 
 static bool is_space(char c)
@@ -101,12 +97,11 @@ static void look_around(const struct ast_template *template, struct tag *tag)
 {
 	size_t line = tag->at, tail = tag->end;
 
-	while (line > 0 && is_blank(template->text[line - 1]))
+	while (line > 0 && strchr(BLANKS, template->text[line - 1]) != NULL)
 		line--;
 	tag->line = line;
 	tag->margin = line == 0 || template->text[line - 1] == '\n';
-	while (tail < template->len && is_blank(template->text[tail]))
-		tail++;
+	tail += strspn(template->text + tail, BLANKS);
 	if (tail + 1 < template->len && template->text[tail] == '\r' &&
 	    template->text[tail + 1] == '\n')
 		tail++;
@@ -117,17 +112,15 @@ static void look_around(const struct ast_template *template, struct tag *tag)
 /* {{=OPEN CLOSE=}} */
 static bool set_delimiters(struct scanner *scanner, const struct tag *tag, struct err *err)
 {
-	struct ast_span both = tag->content, open = both, close = both;
+	struct ast_span both = tag->content, open = {both.at, 0}, close;
 
-	for (open.len = 0; open.len < both.len && !is_space(both.at[open.len]);)
+	while (open.len < both.len && !is_space(both.at[open.len]))
 		open.len++;
-	for (close.len = 0; close.len < both.len && !is_space(both.at[both.len - close.len - 1]);)
-		close.len++;
-	close.at = both.at + both.len - close.len;
-	for (const char *c = open.at + open.len; c < close.at; c++)
-		if (!is_space(*c))
-			open.len = 0;
-	if (open.len == 0 || open.len == both.len || memchr(both.at, '=', both.len) != NULL)
+	close = trim((struct ast_span){both.at + open.len, both.len - open.len});
+	for (size_t i = 0; i < close.len; i++)
+		if (is_space(close.at[i]))
+			close.len = 0; /* a third word */
+	if (close.len == 0 || memchr(both.at, '=', both.len) != NULL)
 		return ast_fail(
 		    scanner->template, tag->at, err,
 		    "delimiters '%.*s': must be two words without '=', as in {{=<%% %%>=}}",
@@ -150,9 +143,7 @@ static bool scanner_next(struct scanner *scanner, struct tag *tag, bool *found, 
 	if (!*found)
 		return true;
 	inside = tag->at + scanner->open.len;
-	/* {{ # name }} is a section, too. */
-	while (inside < template->len && is_space(template->text[inside]))
-		inside++;
+	inside += strspn(template->text + inside, SPACES); /* {{ # name }} is a section, too */
 	tag->sigil = strchr(sigils, template->text[inside]) != NULL ? template->text[inside] : '\0';
 	inside += tag->sigil != '\0';
 	extra = tag->sigil == '{' ? "}" : tag->sigil == '=' ? "=" : "";
@@ -377,16 +368,6 @@ static bool parse_children(struct parser *parser, struct ast_node *node)
 	return ok;
 }
 
-static bool parse_value(struct parser *parser, struct ast_list *list, const struct tag *tag,
-                        size_t from)
-{
-	struct ast_node *node;
-
-	add_text_before(parser, list, from, tag);
-	node = add_node(list, tag->sigil != '\0' ? AST_RAW : AST_VALUE, tag->at);
-	return set_name(parser, tag, node);
-}
-
 /* Adds the text in front of a tag that may stand alone. If it does, its line is removed, too.
  * Returns whether it does. */
 static bool take_line(struct parser *parser, struct ast_list *list, const struct tag *tag,
@@ -403,67 +384,11 @@ static bool take_line(struct parser *parser, struct ast_list *list, const struct
 	return standalone;
 }
 
-static bool parse_section(struct parser *parser, struct ast_list *list, const struct tag *tag,
-                          size_t from)
-{
-	struct ast_node *node;
-
-	take_line(parser, list, tag, from);
-	node = add_node(list, tag->sigil == '#' ? AST_SECTION : AST_INVERTED, tag->at);
-	return set_name(parser, tag, node) && parse_children(parser, node);
-}
-
 static struct ast_span blanks_before(const struct parser *parser, const struct tag *tag)
 {
 	const char *line = parser->template->text + tag->line;
 
 	return (struct ast_span){line, tag->margin ? tag->at - tag->line : 0};
-}
-
-static bool parse_partial(struct parser *parser, struct ast_list *list, const struct tag *tag,
-                          size_t from)
-{
-	bool standalone = take_line(parser, list, tag, from);
-	struct ast_node *node = add_node(list, AST_PARTIAL, tag->at);
-
-	node->standalone = standalone;
-	if (standalone)
-		node->text = dedented(parser, blanks_before(parser, tag));
-	return set_name(parser, tag, node);
-}
-
-/* Whether a parent stands alone is known only at its closing tag. Until then node->text keeps the
- * blanks in front of it. */
-static bool parse_parent(struct parser *parser, struct ast_list *list, const struct tag *tag,
-                         size_t from)
-{
-	struct ast_node *node;
-
-	add_text(parser, list, from, tag->margin ? tag->line : tag->at);
-	node = add_node(list, AST_PARENT, tag->at);
-	node->margin = tag->margin;
-	node->text = dedented(parser, blanks_before(parser, tag));
-	return set_name(parser, tag, node) && parse_children(parser, node);
-}
-
-/* A parameter. What is put in its place is indented like its default. */
-static bool parse_parameter(struct parser *parser, struct ast_list *list, const struct tag *tag,
-                            size_t from)
-{
-	bool standalone = take_line(parser, list, tag, from);
-	struct ast_span before = dedented(parser, blanks_before(parser, tag));
-	struct ast_node *node = add_node(list, AST_BLOCK, tag->at);
-
-	node->margin = tag->margin;
-	node->standalone = standalone;
-	node->text = before;
-	if (standalone)
-		node->text = dedented(parser, scanner_indent(parser->template, tag->next));
-	if (!set_name(parser, tag, node) || !parse_children(parser, node))
-		return false;
-	if (node->children.count == 0)
-		node->text = before;
-	return true;
 }
 
 /* An argument. Only its content counts, without the indentation that it has here. */
@@ -528,26 +453,60 @@ static bool parse_in_parent(struct parser *parser, struct ast_list *list, const 
 	               "has no effect here: directly inside a parent only blocks {{$name}} have");
 }
 
+static enum ast_kind kind_of(char sigil)
+{
+	switch (sigil) {
+	case '#':
+		return AST_SECTION;
+	case '^':
+		return AST_INVERTED;
+	case '>':
+		return AST_PARTIAL;
+	case '<':
+		return AST_PARENT;
+	case '$':
+		return AST_BLOCK;
+	case '\0':
+		return AST_VALUE;
+	default:
+		return AST_RAW;
+	}
+}
+
+/* Whether a parent stands alone is known only at its closing tag; until then node->text keeps the
+ * blanks in front of it. What is put in the place of a block is indented like its default. */
 static bool parse_tag(struct parser *parser, struct ast_list *list, const struct tag *tag,
                       size_t from)
 {
-	switch (tag->sigil) {
-	case '#':
-	case '^':
-		return parse_section(parser, list, tag, from);
-	case '>':
-		return parse_partial(parser, list, tag, from);
-	case '<':
-		return parse_parent(parser, list, tag, from);
-	case '$':
-		return parse_parameter(parser, list, tag, from);
-	case '!':
-	case '=':
-		take_line(parser, list, tag, from);
+	struct ast_span before = dedented(parser, blanks_before(parser, tag));
+	enum ast_kind kind = kind_of(tag->sigil);
+	bool standalone = false;
+	struct ast_node *node;
+
+	if (kind == AST_PARENT)
+		add_text(parser, list, from, tag->margin ? tag->line : tag->at);
+	else if (tag->sigil == '\0' || tag->sigil == '{' || tag->sigil == '&')
+		add_text_before(parser, list, from, tag);
+	else
+		standalone = take_line(parser, list, tag, from);
+	if (tag->sigil == '!' || tag->sigil == '=')
 		return true;
-	default:
-		return parse_value(parser, list, tag, from);
-	}
+	node = add_node(list, kind, tag->at);
+	node->standalone = standalone;
+	node->margin = tag->margin && (kind == AST_PARENT || kind == AST_BLOCK);
+	if (kind == AST_BLOCK && standalone)
+		node->text = dedented(parser, scanner_indent(parser->template, tag->next));
+	else if (kind == AST_PARENT || kind == AST_BLOCK || standalone)
+		node->text = before;
+	if (!set_name(parser, tag, node))
+		return false;
+	if (kind == AST_VALUE || kind == AST_RAW || kind == AST_PARTIAL)
+		return true;
+	if (!parse_children(parser, node))
+		return false;
+	if (kind == AST_BLOCK && node->children.count == 0)
+		node->text = before;
+	return true;
 }
 
 /* Parses up to the closing tag of `enclosing`, or to the end of the text if `enclosing` is NULL. */

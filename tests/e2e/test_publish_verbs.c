@@ -56,6 +56,28 @@ static void expect_one_server_under_two_addresses(struct repmgr_stage *repmgr_st
 	cr_assert_null(strstr(out.data, "alarm"), "%s", out.data);
 }
 
+/* The witness comes first and has a list without node3; the primary's list counts. */
+static void expect_the_primarys_list(struct repmgr_stage *repmgr_stage)
+{
+	const struct lab_pg *witness = lab_repmgr_witness(repmgr_stage->repmgr);
+	auto_free char *gone = lab_pg_query(lab_pg_conninfo(witness, 0),
+	                                    "delete from repmgr.nodes where node_name = 'node3'");
+	auto_strbuf struct strbuf out = STRBUF_INIT;
+	const char *file = lab_path(repmgr_stage->lab, "witness.ini");
+	const char *ini = repmgr_stage_ini(repmgr_stage, 0, NULL), *at = strstr(ini, "nodes = ");
+
+	cr_assert_not_null(gone);
+	lab_write_file(file, lab_printf(repmgr_stage->lab,
+	                                "%.*snodes = host=127.0.0.1 port=%u, host=127.0.0.1 "
+	                                "port=%u, host=127.0.0.1 port=%u%s",
+	                                (int)(at - ini), ini, lab_pg_port(witness, 0),
+	                                lab_pg_port(repmgr_stage->pg, 0),
+	                                lab_pg_port(repmgr_stage->pg, 1), strchr(at, '\n')));
+	cr_assert_eq(segue(repmgr_stage, &out, "publish", "-c", file, "--once", "--dry-run"), 0,
+	             "%s", out.data);
+	cr_assert_not_null(strstr(out.data, "node3 (127.0.0.1:"), "%s", out.data);
+}
+
 /* The znode names it: that stays, as it lives. */
 static void expect_no_writer_without_a_row(struct repmgr_stage *repmgr_stage)
 {
@@ -103,6 +125,7 @@ Test(publish_verbs, once_tells_and_a_dry_run_writes_nothing)
 	cr_assert_not_null(strstr(out.data, "nothing to write: same: "), "%s", out.data);
 
 	expect_one_server_under_two_addresses(&repmgr_stage);
+	expect_the_primarys_list(&repmgr_stage);
 	expect_no_writer_without_a_row(&repmgr_stage);
 	cr_assert_eq(segue(&repmgr_stage, &out, "publish", "-c", ini, "--dry-run", NULL), 2);
 	cr_assert_eq(segue(&repmgr_stage, &out, "publish", "-c", ini, "--once", "nobody"), 2);

@@ -166,8 +166,8 @@ static void it_comes_back(enum silence how)
 	ask_all(&scene);
 	must_all_wait(&scene);
 	lab_relay_light(failover_stage->relay);
-	failover_stage_must_say(failover_stage, "event=primary cluster=orders ", "held clients are released",
-	                        NULL);
+	failover_stage_must_say(failover_stage, "event=primary cluster=orders ",
+	                        "held clients are released", NULL);
 	must_all_be_answered(&scene, 0);
 	failover_stage_must_serve(failover_stage, 0);
 	failover_stage_judge(failover_stage, 0);

@@ -87,8 +87,8 @@ Test(run_patroni_keys, members_of_any_name_are_servers_and_moved_to)
 	lab_process_kill(lab_segue_process(run.segue));
 	lab_segue_start(run.segue);
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=primary",
-	                                      "name=\"M\\xc3\\xbcnchen\"", "applied before the restart",
-	                                      NULL));
+	                                      "name=\"M\\xc3\\xbcnchen\"",
+	                                      "applied before the restart", NULL));
 	set(&run, "leader", "pg:201");
 	cr_assert(run_wait_reaches(&run, 1));
 	run_fini(&run);

@@ -35,8 +35,8 @@ static struct mustache *compile(const struct mustache_case *c, json_t *partials,
 	json_t *text;
 
 	if (mustache != NULL && mustache_is_dynamic(mustache)) {
-		json_object_foreach(partials, name, text) cr_assert(
-		    mustache_add_partial(mustache, name, err), "%s", err->message);
+		json_object_foreach(partials, name, text)
+		    cr_assert(mustache_add_partial(mustache, name, err), "%s", err->message);
 	}
 	return mustache;
 }
