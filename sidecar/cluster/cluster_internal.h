@@ -83,6 +83,20 @@ struct cluster {
 /* What decide() is called with. */
 void cluster_input(const struct cluster *cluster, struct decide_input *out);
 
+/* For how long clients may still be held, in ms. 0 or less: the hold is over, or there is none. */
+int64_t cluster_hold_left_ms(const struct cluster *cluster);
+
+/* For how long clients would be held, in ms, if a hold began now; `starting` as for
+ * manager_times_ms(). */
+int64_t cluster_hold_timeout_ms(const struct cluster *cluster, bool starting);
+char *cluster_hold_source(const struct cluster *cluster) MUST_CHECK; /* in words; caller frees */
+
+/* The target has confirmed the applied topology. */
+bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *entry);
+
+/* Adds to the error that its line numbers are those of the rendered text; always returns false. */
+bool cluster_of_rendered(struct err *err);
+
 /* --- own_listener.c --- */
 
 #define CLUSTER_MEMBERS_MAX (2 * TOPOLOGY_SLOTS_MAX)
@@ -106,22 +120,6 @@ char *cluster_own_cure(const struct cluster *cluster) MUST_CHECK;
 /* Returns false with an error if the address is that of an own listener. */
 bool cluster_may_lead_to(const struct cluster *cluster, const char *address, uint16_t port,
                          struct err *err) MUST_CHECK;
-
-/* --- cluster.c --- */
-
-/* For how long clients may still be held, in ms. 0 or less: the hold is over, or there is none. */
-int64_t cluster_hold_left_ms(const struct cluster *cluster);
-
-/* For how long clients would be held, in ms, if a hold began now; `starting` as for
- * manager_times_ms(). */
-int64_t cluster_hold_timeout_ms(const struct cluster *cluster, bool starting);
-char *cluster_hold_source(const struct cluster *cluster) MUST_CHECK; /* in words; caller frees */
-
-/* The target has confirmed the applied topology. */
-bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *entry);
-
-/* Adds to the error that its line numbers are those of the rendered text; always returns false. */
-bool cluster_of_rendered(struct err *err);
 
 /* --- snapshot.c --- */
 
@@ -167,10 +165,9 @@ const struct member *cluster_find_member(const struct topology *topology, const 
 
 /* --- fleet_node.c --- */
 
-/* They do nothing with fleet = no. cluster_fleet_note() takes a struct cluster, and is called when
- * anything may have changed. */
+/* They do nothing with fleet = no. cluster_fleet_note(): anything may have changed. */
 void cluster_fleet_open(struct cluster *cluster, const struct cluster_world *world);
-void cluster_fleet_note(void *arg);
+void cluster_fleet_note(struct cluster *cluster);
 void cluster_fleet_close(struct cluster *cluster);
 
 /* --- log.c --- */

@@ -133,10 +133,8 @@ static void on_write(void *arg)
 	fleet_note_fini(&note);
 }
 
-void cluster_fleet_note(void *arg)
+void cluster_fleet_note(struct cluster *cluster)
 {
-	struct cluster *cluster = arg;
-
 	if (cluster->fleet != NULL)
 		arm(cluster->fleet, note_confirmed(cluster) ? 0 : FLEET_CALM_MS);
 }

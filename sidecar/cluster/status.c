@@ -175,46 +175,44 @@ static json_t *hold_timeout_json(const struct cluster *cluster)
 	                 (json_int_t)cluster_hold_timeout_ms(cluster, true), "from", source);
 }
 
-/* Adds "level" and "headlines", an array. */
-static json_t *add_headlines(json_t *status, const struct cluster *cluster)
+static json_t *headlines_json(const struct cluster *cluster, enum cluster_level *level)
+{
+	auto_strbuf struct strbuf lines = STRBUF_INIT;
+	json_t *headlines = json_array();
+
+	*level = cluster_headlines(cluster, "", &lines);
+	for (char *at = lines.data, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+		*end = '\0';
+		json_array_append_new(headlines, report_text_json(at));
+	}
+	return headlines;
+}
+
+json_t *cluster_status(const struct cluster *cluster)
 {
 	static const char *const levels[CLUSTER_LEVELS] = {[CLUSTER_WELL] = "good",
 	                                                   [CLUSTER_BUSY] = "busy",
 	                                                   [CLUSTER_WATCH] = "watch",
 	                                                   [CLUSTER_BAD] = "bad"};
-	auto_strbuf struct strbuf lines = STRBUF_INIT;
-	enum cluster_level level = cluster_headlines(cluster, "", &lines);
-	json_t *headlines = json_array();
-
-	for (char *at = lines.data, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
-		*end = '\0';
-		json_array_append_new(headlines, report_text_json(at));
-	}
-	json_object_set_new(status, "level", json_string(levels[level]));
-	json_object_set_new(status, "headlines", headlines);
-	return status;
-}
-
-json_t *cluster_status(const struct cluster *cluster)
-{
 	const struct last_decision *last_decision = &cluster->last_decision;
-	struct cluster_snapshot snapshot;
 	json_t *servers = json_array(), *targets = json_array();
+	enum cluster_level level;
+	json_t *headlines = headlines_json(cluster, &level);
+	struct cluster_snapshot snapshot;
 
 	cluster_snapshot(cluster, &snapshot);
 	for (size_t i = 0; i < snapshot.input.server_count; i++)
 		json_array_append_new(servers, server_json(&snapshot, i));
 	for (size_t i = 0; i < cluster->target_count; i++)
 		json_array_append_new(targets, target_json(&cluster->targets[i]));
-	return add_headlines(
-	    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-	              cluster->config->name, "state", snapshot.state, "reason",
-	              report_text_json(snapshot.reason), "about",
-	              report_text_json(last_decision->about), "why",
-	              report_text_json(last_decision->why), "store",
-	              store_json(snapshot.input.fact), "applied", applied_json(cluster), "override",
-	              override_to_json(&cluster->override), "hold", hold_json(&snapshot),
-	              "hold_timeout", hold_timeout_json(cluster), "servers", servers, "targets",
-	              targets, "alarm", alarm_json(&snapshot)),
-	    cluster);
+	return json_pack(
+	    "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, "
+	    "s:o}",
+	    "name", cluster->config->name, "state", snapshot.state, "reason",
+	    report_text_json(snapshot.reason), "about", report_text_json(last_decision->about),
+	    "why", report_text_json(last_decision->why), "store", store_json(snapshot.input.fact),
+	    "applied", applied_json(cluster), "override", override_to_json(&cluster->override),
+	    "hold", hold_json(&snapshot), "hold_timeout", hold_timeout_json(cluster), "servers",
+	    servers, "targets", targets, "alarm", alarm_json(&snapshot), "level", levels[level],
+	    "headlines", headlines);
 }

@@ -212,6 +212,7 @@ static struct listener *listener_create(struct report_server *server, const char
 	listener->listen = xstrdup(listen);
 	listener->address = *address;
 	listener->retry = timer_new(server->base, listener_open, listener);
+	listener_open(listener);
 	return listener;
 }
 
@@ -246,13 +247,9 @@ bool report_server_set_listen(struct report_server *server, const char *listen, 
 	while (server->listener_count > 0)
 		listener_destroy(server->listeners[--server->listener_count]);
 	for (size_t i = 0; i < count; i++) {
-		bool fresh = listeners[i] == NULL;
-
-		if (fresh)
+		if (listeners[i] == NULL)
 			listeners[i] = listener_create(server, items[i], &addresses[i]);
 		server->listeners[server->listener_count++] = listeners[i];
-		if (fresh)
-			listener_open(listeners[i]);
 	}
 	return true;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/text.h"
 
 /* --- metrics of the process, read from Linux --- */
@@ -29,18 +30,16 @@ static double seconds_of(clockid_t clock)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* The second number of statm: all pages, resident pages, ... */
 static double resident_bytes(void)
 {
-	FILE *file = fopen("/proc/self/statm", "re");
-	char line[128] = ""; /* all pages, resident pages, ... */
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+	struct err ignored;
 	char *resident;
 
-	if (file == NULL)
+	if (!file_read("/proc/self/statm", 128, &line, NULL, &ignored))
 		return 0;
-	if (fgets(line, sizeof(line), file) == NULL)
-		line[0] = '\0';
-	fclose(file);
-	strtoull(line, &resident, 10);
+	strtoull(line.data, &resident, 10);
 	return (double)strtoull(resident, NULL, 10) * (double)sysconf(_SC_PAGESIZE);
 }
 

@@ -30,10 +30,12 @@
 #define STATUS_STARTING_MS 20
 #define STATUS_SERVING_MS  1000
 
+static const int signals[] = {SIGHUP, SIGTERM, SIGINT};
+
 struct daemon {
 	struct daemon_options options;
 	struct event_base *base;
-	struct event *on_hup, *on_term, *on_int;
+	struct event *on_signal[ARRAY_LEN(signals)];
 	struct timer *flush_log;
 	struct systemd *systemd; /* NULL: not under systemd */
 	struct timer *tell, *beat;
@@ -143,21 +145,16 @@ void daemon_reloaded(struct daemon *daemon, const char *problems)
 
 /* -- signals and the log -- */
 
-static void on_hup(evutil_socket_t signal, short what, void *arg)
-{
-	const struct daemon *daemon = arg;
-
-	(void)signal;
-	(void)what;
-	systemd_reloading(daemon->systemd);
-	daemon->options.reload(daemon->options.arg);
-}
-
-static void on_stop(evutil_socket_t signal, short what, void *arg)
+static void on_signal(evutil_socket_t signal, short what, void *arg)
 {
 	const struct daemon *daemon = arg;
 
 	(void)what;
+	if (signal == SIGHUP) {
+		systemd_reloading(daemon->systemd);
+		daemon->options.reload(daemon->options.arg);
+		return;
+	}
 	log_info("stopping", KV_STR("signal", strsignal(signal)));
 	systemd_send(daemon->systemd, "STOPPING=1\nSTATUS=stopping");
 	event_base_loopbreak(daemon->base);
@@ -206,13 +203,11 @@ struct daemon *daemon_create(const struct daemon_options *options)
 	daemon->base = make_base(options->verb);
 	daemon->flush_log = timer_new(daemon->base, on_flush_log, daemon);
 	timer_set_priority(daemon->flush_log, CLUSTER_PRIORITY_LATER);
-	daemon->on_hup = evsignal_new(daemon->base, SIGHUP, on_hup, daemon);
-	daemon->on_term = evsignal_new(daemon->base, SIGTERM, on_stop, daemon);
-	daemon->on_int = evsignal_new(daemon->base, SIGINT, on_stop, daemon);
-	if (options->reload != NULL)
-		event_add(daemon->on_hup, NULL);
-	event_add(daemon->on_term, NULL);
-	event_add(daemon->on_int, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+		daemon->on_signal[i] = evsignal_new(daemon->base, signals[i], on_signal, daemon);
+		if (signals[i] != SIGHUP || options->reload != NULL)
+			event_add(daemon->on_signal[i], NULL);
+	}
 	return daemon;
 }
 
@@ -223,9 +218,8 @@ void daemon_destroy(struct daemon *daemon)
 	timer_free(daemon->tell);
 	timer_free(daemon->beat);
 	timer_free(daemon->flush_log);
-	event_free(daemon->on_hup);
-	event_free(daemon->on_term);
-	event_free(daemon->on_int);
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		event_free(daemon->on_signal[i]);
 	event_base_free(daemon->base);
 	libevent_global_shutdown();
 	free(daemon->told);

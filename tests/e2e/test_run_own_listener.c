@@ -150,8 +150,8 @@ Test(run_own_listener, a_person_is_told_and_nothing_is_changed)
 	cr_expect_eq(say(&run, "pin", "orders", place, &output), CMD_FAILED);
 	expect(&output,
 	       lab_printf(run.lab,
-	                  "%s is the own listener of [haproxy local]: a connection would go "
-	                  "round in it for ever; ",
+	                  "%s is the own listener of [haproxy local]: the proxy would connect to "
+	                  "itself; ",
 	                  place));
 	cr_assert(lab_zk_get(run.zk, RUN_MASTER, &before, NULL));
 	cr_expect_eq(say(&run, "set-primary", "orders", place, &output), CMD_FAILED);
