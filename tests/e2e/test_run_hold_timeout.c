@@ -107,7 +107,7 @@ Test(run_hold_timeout, check_warns_of_one_that_is_shorter_than_Patroni_takes)
 	        (const char *[]){lab_segue_binary(failover_stage.lab), "check", "-c",
 	                         lab_segue_ini_file(failover_stage.segue), NULL},
 	        &printed);
-	cr_expect_not_null(strstr(printed.data, "warn  cluster/orders: hold_timeout: 15000 ms, and "
+	cr_expect_not_null(strstr(printed.data, "warn  cluster/orders: hold_timeout: 15000 ms; "
 	                                        "Patroni may take 24000 ms"),
 	                   "%s", printed.data);
 	cr_expect_not_null(strstr(printed.data, "hold_timeout = auto"), "%s", printed.data);
