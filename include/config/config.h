@@ -146,9 +146,7 @@ size_t config_haproxy_first(const struct config *config, size_t target);
 const char *config_target_kind_name(enum config_target_kind kind); /* "haproxy", ... */
 const char *config_layout_name(enum config_layout layout);         /* "segue", ... */
 
-/* Print the key table: as the SECTIONS part of man/segue.ini.5 (man(7) macros), and as a commented
- * sample file that can be loaded as it is. */
-void config_print_man(FILE *out);
+/* Prints the key table as a commented sample file that can be loaded as it is. */
 void config_print_sample(FILE *out);
 
 /* Puts "FILE line N: [SECTION]: " in front of an error that begins with "var.NAME: ", as those of

@@ -162,23 +162,24 @@ void ask_server_append_name(const struct member *member, struct strbuf *out)
 		strbuf_printf(out, " (%s)", member->name);
 }
 
-/* The [haproxy] target whose rendered text listens at this host and port; NULL: none. */
-static const struct config_target *find_listener(const struct config *config, size_t cluster,
-                                                 const struct strbuf *texts, const char *host,
-                                                 uint16_t port)
+/* The [haproxy] target whose rendered text listens at one of the member's addresses; NULL: none. */
+static const struct config_target *find_listener(const struct ask_server *asking,
+                                                 const struct strbuf *texts,
+                                                 const struct member *member)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-	struct listeners *listeners = listeners_create(config, texts);
+	struct listeners *listeners = listeners_create(asking->config, texts);
 	const struct config_target *target = NULL;
+	size_t cluster = (size_t)(asking->cluster - asking->config->clusters);
 	char address[TOPOLOGY_ADDRESS_MAX];
 	struct addrinfo *found = NULL;
 
-	if (getaddrinfo(host, NULL, &hints, &found) != 0)
+	if (getaddrinfo(member->host, NULL, &hints, &found) != 0)
 		found = NULL;
 	for (const struct addrinfo *at = found; at != NULL && target == NULL; at = at->ai_next)
 		if (getnameinfo(at->ai_addr, at->ai_addrlen, address, sizeof(address), NULL, 0,
 		                NI_NUMERICHOST) == 0)
-			target = listeners_find(listeners, cluster, address, port);
+			target = listeners_find(listeners, cluster, address, member->port);
 	if (found != NULL)
 		freeaddrinfo(found);
 	listeners_destroy(listeners);
@@ -201,8 +202,7 @@ static const struct config_target *find_own(const struct ask_server *asking,
 			(void)state_or_example_render(config, i, template, &texts[i]);
 		mustache_free(template);
 	}
-	target = find_listener(config, (size_t)(asking->cluster - config->clusters), texts,
-	                       member->host, member->port);
+	target = find_listener(asking, texts, member);
 	for (size_t i = 0; i < config->target_count; i++)
 		strbuf_fini(&texts[i]);
 	free(texts);

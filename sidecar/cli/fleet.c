@@ -17,20 +17,6 @@ static const char usage[] =
     "an older value than ZooKeeper has. Exit code: 0 all are on the primary, 1 one is not, or\n"
     "cannot be read, or there is none, 2 usage or configuration.\n";
 
-static void print(const struct fleet_view *view, bool as_json)
-{
-	json_t *document;
-
-	if (!as_json) {
-		fleet_table_print(view, cmd_colour(), stdout);
-		return;
-	}
-	document = fleet_view_json(view);
-	json_dumpf(document, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(document);
-}
-
 static int show(struct fleet_reader *fleet_reader, bool as_json)
 {
 	const struct fleet_view *view;
@@ -41,7 +27,14 @@ static int show(struct fleet_reader *fleet_reader, bool as_json)
 		return CMD_FAILED;
 	}
 	view = fleet_reader_view(fleet_reader);
-	print(view, as_json);
+	if (as_json) {
+		json_auto_t *document = fleet_view_json(view);
+
+		json_dumpf(document, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		fleet_table_print(view, cmd_colour(), stdout);
+	}
 	if (view->count == 0)
 		fprintf(stderr,
 		        "segue fleet: no sidecar has a znode: set fleet = yes in [cluster %s] of "

@@ -77,7 +77,7 @@ static void on_changed(void *arg)
 static bool connect_store(struct fleet_reader *fleet_reader, const char *name, struct err *err)
 {
 	const struct config_cluster *cluster = cmd_cluster(fleet_reader->config, name, err);
-	auto_free char *parent = cluster != NULL ? layout_fleet_path(cluster) : NULL;
+	auto_free char *parent = NULL;
 	struct store *store;
 
 	if (cluster == NULL)
@@ -94,6 +94,7 @@ static bool connect_store(struct fleet_reader *fleet_reader, const char *name, s
 		return false;
 	fleet_reader->watcher = watcher_create(store->zk, store->resolver, &fleet_reader->cluster,
 	                                       on_watch, fleet_reader);
+	parent = layout_fleet_path(cluster);
 	fleet_reader->children = zk_children_create(store->zk, parent, LAYOUT_VALUE_MAX, SIZE_MAX,
 	                                            on_copy, fleet_reader);
 	return true;
@@ -141,8 +142,6 @@ static void forget_view(struct fleet_reader *fleet_reader)
 
 void fleet_reader_close(struct fleet_reader *fleet_reader)
 {
-	if (fleet_reader == NULL)
-		return;
 	forget_view(fleet_reader);
 	zk_children_destroy(fleet_reader->children);
 	watcher_destroy(fleet_reader->watcher);

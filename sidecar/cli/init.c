@@ -146,26 +146,11 @@ static void print_files(const struct init_plan *plan)
 	       plan->ini.text.data + plan->added_from);
 }
 
-static int carry_out(const struct init_plan *plan, const struct options *options)
-{
-	if (!check_plan(plan))
-		return CMD_USAGE;
-	printf("Found:\n%s", plan->found.data);
-	if (options->dry_run)
-		print_files(plan);
-	else if (!write_files(plan, options))
-		return CMD_FAILED;
-	printf("\nLeft to do, in this order:\n%s", plan->steps.data);
-	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
-}
-
 /* Prints what --append would add, and does nothing else. */
 static int show_addition(const struct init_plan *plan, const char *proxy)
 {
-	if (!check_plan(plan))
-		return CMD_USAGE;
-	printf("Found:\n%s\nFor this %s, %s needs these lines:\n\n%s\n", plan->found.data, proxy,
-	       plan->ini.path, plan->ini.text.data + plan->added_from);
+	printf("\nFor this %s, %s needs these lines:\n\n%s\n", proxy, plan->ini.path,
+	       plan->ini.text.data + plan->added_from);
 	fflush(stdout);
 	fprintf(
 	    stderr,
@@ -174,6 +159,21 @@ static int show_addition(const struct init_plan *plan, const char *proxy)
 	    "overwrites both, and keeps the old ones\n",
 	    plan->ini.path, proxy, plan->template_file.path);
 	return CMD_FAILED;
+}
+
+static int carry_out(const struct init_plan *plan, const struct options *options)
+{
+	if (!check_plan(plan))
+		return CMD_USAGE;
+	printf("Found:\n%s", plan->found.data);
+	if (plan->options->beside != NULL && !options->append && !options->dry_run)
+		return show_addition(plan, options->proxy);
+	if (options->dry_run)
+		print_files(plan);
+	else if (!write_files(plan, options))
+		return CMD_FAILED;
+	printf("\nLeft to do, in this order:\n%s", plan->steps.data);
+	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
 }
 
 static bool make_plan(const struct options *options, struct init_plan *plan)
@@ -204,8 +204,7 @@ static int plan_beside(const struct config *config, struct options *options, str
 		        plan->ini.path, options->proxy, same->name, options->init.cluster);
 		return CMD_FAILED;
 	}
-	return options->append || options->dry_run ? carry_out(plan, options)
-	                                           : show_addition(plan, options->proxy);
+	return carry_out(plan, options);
 }
 
 /* A configuration that a person has made is only appended to, so that nothing of it is lost. */

@@ -96,21 +96,11 @@ static void find_identifier(const struct pin *pin, char out[32])
 	applied_fini(&applied);
 }
 
-static void tell_server(const struct pin *pin, const char *identifier)
-{
-	const struct server_fact *fact = ask_server_fact(pin->asking);
-	auto_strbuf struct strbuf name = STRBUF_INIT;
-
-	ask_server_append_name(&pin->member, &name);
-	printf("%s takes writes on timeline %" PRId64 "%s\n", name.data, fact->timeline,
-	       *identifier == '\0' || fact->system_identifier[0] == '\0'
-	           ? "; it is not known whether it belongs to this cluster"
-	           : "");
-}
-
 /* Appends to `problem` why this server should not be pinned. */
 static void judge_server(struct pin *pin, const struct cmd_args *args, struct strbuf *problem)
 {
+	auto_strbuf struct strbuf name = STRBUF_INIT;
+	const struct server_fact *fact;
 	char identifier[32];
 	struct err err;
 
@@ -126,8 +116,14 @@ static void judge_server(struct pin *pin, const struct cmd_args *args, struct st
 	} else {
 		find_identifier(pin, identifier);
 		ask_server_object(pin->asking, identifier, problem);
-		if (problem->len == 0)
-			tell_server(pin, identifier);
+		if (problem->len > 0)
+			return;
+		fact = ask_server_fact(pin->asking);
+		ask_server_append_name(&pin->member, &name);
+		printf("%s takes writes on timeline %" PRId64 "%s\n", name.data, fact->timeline,
+		       *identifier == '\0' || fact->system_identifier[0] == '\0'
+		           ? "; it is not known whether it belongs to this cluster"
+		           : "");
 	}
 }
 

@@ -116,38 +116,13 @@ static bool on_status_line(struct strbuf *text, void *arg)
 	return read == count;
 }
 
-static void serve(struct publish *publish, int64_t started_us)
-{
-	announce(publish, "started", started_us);
-	daemon_serve(publish->daemon);
-	log_info("stopped", KV_STR("file", publish->options.config_file),
-	         KV_STR("next", "the master znode stays as it is"));
-}
-
 /* -- --once -- */
 
 static bool is_fine(const struct publisher_word *word)
 {
-	if (word->result == PUBLISH_FAILED || word->result == PUBLISH_CONTENDED)
-		return false;
-	switch (word->action) {
-	case PUBLISH_DO_SAME:
-	case PUBLISH_DO_WAIT:
-	case PUBLISH_DO_PUBLISH:
-	case PUBLISH_DO_PUBLISH_NULL:
-		return true;
-	case PUBLISH_DO_ALARM:
-	case PUBLISH_DO_BLIND:
-		return false;
-	}
-	return false;
-}
-
-static const char *action_of(const struct publisher_word *word)
-{
-	if (word->result == PUBLISH_WRITTEN)
-		return "written";
-	return *word->text != '\0' ? "would write" : "nothing to write";
+	return word->store_read && word->result != PUBLISH_FAILED &&
+	       word->result != PUBLISH_CONTENDED && word->action != PUBLISH_DO_ALARM &&
+	       word->action != PUBLISH_DO_BLIND;
 }
 
 static void on_told(const struct publisher *publisher, const struct config_publisher *config,
@@ -162,9 +137,13 @@ static void on_told(const struct publisher *publisher, const struct config_publi
 	if (word->problem != NULL)
 		printf("ZooKeeper: %s\n", word->problem);
 	if (word->store_read)
-		printf("%s: %s: %s\n%s%s", action_of(word), publish_action_name(word->action),
-		       word->reason, word->text, *word->text != '\0' ? "\n" : "");
-	publish->failed = publish->failed || !word->store_read || !is_fine(word);
+		printf("%s: %s: %s\n%s%s",
+		       word->result == PUBLISH_WRITTEN ? "written"
+		       : *word->text != '\0'           ? "would write"
+		                                       : "nothing to write",
+		       publish_action_name(word->action), word->reason, word->text,
+		       *word->text != '\0' ? "\n" : "");
+	publish->failed = publish->failed || !is_fine(word);
 	if (--publish->waiting == 0)
 		event_base_loopbreak(daemon_base(publish->daemon));
 }
@@ -199,7 +178,10 @@ static int publish_as_asked(const struct publishers_options *asked)
 	} else if (asked->once) {
 		code = look_once(&publish);
 	} else {
-		serve(&publish, started_us);
+		announce(&publish, "started", started_us);
+		daemon_serve(publish.daemon);
+		log_info("stopped", KV_STR("file", asked->config_file),
+		         KV_STR("next", "the master znode stays as it is"));
 	}
 	publishers_destroy(publish.publishers);
 	free(publish.words);

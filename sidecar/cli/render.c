@@ -79,20 +79,11 @@ static int print(const struct strbuf *text)
 	return fail(CMD_FAILED, "cannot write to stdout");
 }
 
-/* Frees `mustache`, which may be NULL: then `err` already says why. */
-static bool render_once(struct mustache *mustache, const json_t *view, enum escape_mode mode,
-                        struct strbuf *out, struct err *err)
-{
-	bool ok = mustache != NULL && mustache_render(mustache, view, mode, out, err);
-
-	mustache_free(mustache);
-	return ok;
-}
-
 static int run_template(const struct options *options)
 {
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 	enum escape_mode mode = ESCAPE_NONE;
+	struct mustache *template;
 	json_t *data;
 	struct err err;
 	bool ok;
@@ -105,9 +96,11 @@ static int run_template(const struct options *options)
 	if (options->escape != NULL && !escape_mode_parse(options->escape, &mode))
 		return fail_usage("--escape: none, haproxy, pgbouncer or html is allowed");
 	data = load_json(options->data, &err);
-	ok = data != NULL &&
-	     render_once(mustache_compile_file(options->template_file, options->partials, &err),
-	                 data, mode, &out, &err);
+	template = data != NULL
+	               ? mustache_compile_file(options->template_file, options->partials, &err)
+	               : NULL;
+	ok = template != NULL && mustache_render(template, data, mode, &out, &err);
+	mustache_free(template);
 	json_decref(data);
 	return ok ? print(&out) : fail(CMD_FAILED, err.message);
 }
@@ -188,18 +181,17 @@ static bool render_target(const struct config *config, const struct config_targe
                           const char *topology_file, struct strbuf *out, struct err *err)
 {
 	const struct config_cluster *cluster = &config->clusters[target->cluster_index];
+	struct mustache *template = NULL;
 	struct topology topology;
-	json_t *view;
 	bool ok;
 
 	topology_init(&topology);
-	if (!(topology_file != NULL ? read_topology(cluster, topology_file, &topology, err)
-	                            : load_applied(config, cluster, &topology, err)))
-		return false;
-	view = view_build(cluster, target, &topology, err);
-	ok = view != NULL &&
-	     render_once(view_compile(target, err), view, view_escape(target->kind), out, err);
-	json_decref(view);
+	ok = topology_file != NULL ? read_topology(cluster, topology_file, &topology, err)
+	                           : load_applied(config, cluster, &topology, err);
+	if (ok)
+		template = view_compile(target, err);
+	ok = template != NULL && view_render(cluster, target, &topology, template, out, err);
+	mustache_free(template);
 	topology_fini(&topology);
 	return ok;
 }

@@ -89,38 +89,33 @@ static bool resume_and_tell(const struct config *config, const struct config_tar
 	return true;
 }
 
-static void tell_placeless(const struct orphaned_hold *note)
-{
-	const char *kind = config_target_kind_name(note->kind);
-
-	fprintf(
-	    stderr,
-	    "segue resume: %s/%s: segue.ini has no [%s %s] any more, and its hold record %s, of an "
-	    "older segue, does not say where it is: %s, then remove that file\n",
-	    kind, note->name, kind, note->name, note->path,
-	    note->kind == CONFIG_TARGET_PGBOUNCER
-	        ? "type RESUME with the name of each of its \"databases\" on that PgBouncer's "
-	          "console"
-	        : "reload that HAProxy, which then uses the addresses in its file");
-}
-
 /* segue.ini has no section for this target any more: the hold record says where the proxy and its
  * output are. */
 static bool resume_left(const struct config *config, const struct orphaned_hold *note, bool named)
 {
+	const char *kind = config_target_kind_name(note->kind);
 	const struct config_target target = {.kind = note->kind,
 	                                     .name = note->name,
 	                                     .console = note->place,
 	                                     .socket = note->place,
 	                                     .output = note->output};
 
-	if (note->place == NULL || note->output == NULL) {
-		tell_placeless(note);
-		return false;
+	if (note->place != NULL && note->output != NULL) {
+		printf(
+		    "%s/%s: segue.ini has no such section any more: its hold record %s is used\n",
+		    kind, note->name, note->path);
+		return resume_and_tell(config, &target, named);
 	}
-	printf("%s/%s: segue.ini has no such section any more: its hold record %s is used\n",
-	       config_target_kind_name(note->kind), note->name, note->path);
-	return resume_and_tell(config, &target, named);
+	fprintf(
+	    stderr,
+	    "segue resume: %s/%s: segue.ini has no [%s %s] any more, and its hold record %s, of "
+	    "an older segue, does not say where it is: %s, then remove that file\n",
+	    kind, note->name, kind, note->name, note->path,
+	    note->kind == CONFIG_TARGET_PGBOUNCER
+	        ? "type RESUME with the name of each of its \"databases\" on that PgBouncer's "
+	          "console"
+	        : "reload that HAProxy, which then uses the addresses in its file");
+	return false;
 }
 
 /* True if a hold record of that kind and name is in the list: then that record is about another

@@ -215,23 +215,6 @@ static bool on_status_line(struct strbuf *text, void *arg)
 	return ready;
 }
 
-static void run_fini(struct run *run)
-{
-	cancel_reload(run);
-	strbuf_fini(&run->reload.problems);
-	report_server_destroy(run->report);
-	pipeline_destroy(run->pipeline);
-	daemon_destroy(run->daemon);
-}
-
-static void serve(struct run *run, int64_t started_us)
-{
-	announce(run, "started", started_us);
-	daemon_serve(run->daemon);
-	log_info("stopped", KV_STR("file", run->config_file),
-	         KV_STR("next", "the proxies stay as they are"));
-}
-
 static int run_file(const char *config_file)
 {
 	struct run run = {.config_file = config_file, .reload.problems = STRBUF_INIT};
@@ -245,12 +228,19 @@ static int run_file(const char *config_file)
 	run.daemon = daemon_create(&options);
 	fresh = pipeline_prepare(daemon_base(run.daemon), config_file, NULL, &errors);
 	if (replace_pipeline(&run, fresh, &errors)) {
-		serve(&run, started_us);
+		announce(&run, "started", started_us);
+		daemon_serve(run.daemon);
+		log_info("stopped", KV_STR("file", config_file),
+		         KV_STR("next", "the proxies stay as they are"));
 	} else {
 		daemon_print_problems(run.daemon, errors.data);
 		code = CMD_USAGE;
 	}
-	run_fini(&run);
+	cancel_reload(&run);
+	strbuf_fini(&run.reload.problems);
+	report_server_destroy(run.report);
+	pipeline_destroy(run.pipeline);
+	daemon_destroy(run.daemon);
 	return code;
 }
 

@@ -2,9 +2,8 @@
  * the master znode has, then writes the znode by compare-and-set, with a mark (struct
  * topology_mark) that lowers the timeline floors of all publishers and sidecars. Without --force it
  * refuses if the servers' answers contradict the choice. The znode is written once or not at all,
- * and keeps its other standbys.
- * If another writer was faster, the znode is read again, but the servers are not asked again.
- */
+ * and keeps its other standbys. If another writer was faster, the znode is read again, but the
+ * servers are not asked again. Each step runs the loop until it has its answer. */
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -88,6 +87,7 @@ static void on_read(const struct zk_answer *answer, void *arg)
 
 static bool read_znode(struct setting *setting, struct err *err)
 {
+	setting->result = ZK_RESULT_LOST; /* until on_answer() */
 	setting->request = zk_write_read(setting->store->zk, setting->path, on_read, setting);
 	event_base_dispatch(setting->base);
 	return setting->result == ZK_RESULT_OK || setting->result == ZK_RESULT_NO_NODE ||
@@ -100,6 +100,7 @@ static void write_znode(struct setting *setting)
 	enum zk_acl acl = setting->config->acl == CONFIG_ACL_CREATOR ? ZK_ACL_CREATOR : ZK_ACL_OPEN;
 	struct zk *zk = setting->store->zk;
 
+	setting->result = ZK_RESULT_LOST; /* until on_answer() */
 	setting->request = setting->exists
 	                       ? zk_write_set(zk, setting->path, text->data, text->len,
 	                                      setting->version, on_answer, setting)
@@ -131,17 +132,6 @@ static void find_name(struct setting *setting)
 	snprintf(member->name, sizeof(member->name), "%s", name != NULL ? name : "");
 }
 
-/* Leaves out the old primary: publishers add it when it is a standby. */
-static void keep_standbys(const struct setting *setting, struct topology *next)
-{
-	for (size_t i = 0; i < setting->old.standby_count; i++) {
-		const struct member *standby = &setting->old.standbys[i];
-
-		if (!layout_same_server(standby, &next->primary))
-			*topology_add_standby(next) = *standby;
-	}
-}
-
 static bool fill_mark(const struct setting *setting, struct topology *next, struct err *err)
 {
 	struct topology_mark *mark = &next->set_by;
@@ -170,7 +160,10 @@ static bool make_next(struct setting *setting, struct err *err)
 	find_name(setting);
 	next->has_primary = true;
 	next->primary = setting->member;
-	keep_standbys(setting, next);
+	/* without the old primary: publishers add it when it is a standby */
+	for (size_t i = 0; i < setting->old.standby_count; i++)
+		if (!layout_same_server(&setting->old.standbys[i], &next->primary))
+			*topology_add_standby(next) = setting->old.standbys[i];
 	if (fact->class == SERVER_ANSWERED)
 		next->timeline = fact->timeline;
 	snprintf(next->system_identifier, sizeof(next->system_identifier), "%s",

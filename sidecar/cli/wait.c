@@ -178,24 +178,10 @@ static bool parse_zxid(const char *text, int64_t *zxid)
 	       *digits != '\0' && errno == 0 && *zxid > 0;
 }
 
-/* `zxid` and `timeout`: the options; NULL: not given. */
-static bool parse(const char *zxid, const char *timeout, struct wait *wait, int64_t *timeout_ms)
+static int refuse(const char *option, const char *value, const char *allowed)
 {
-	if (zxid != NULL && !parse_zxid(zxid, &wait->zxid)) {
-		fprintf(stderr,
-		        "segue wait: --zxid: found \"%s\": allowed: a number above 0, decimal or "
-		        "0x and hexadecimal\n",
-		        zxid);
-		return false;
-	}
-	if (timeout != NULL && !grammar_duration(timeout, timeout_ms)) {
-		fprintf(stderr,
-		        "segue wait: --timeout: found \"%s\": allowed: a whole number with ms, s, "
-		        "m or h, as 30s\n",
-		        timeout);
-		return false;
-	}
-	return true;
+	fprintf(stderr, "segue wait: %s: found \"%s\": allowed: %s\n", option, value, allowed);
+	return CMD_USAGE;
 }
 
 int cmd_wait(int argc, char **argv)
@@ -217,8 +203,10 @@ int cmd_wait(int argc, char **argv)
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
-	if (!parse(zxid, timeout, &wait, &timeout_ms))
-		return CMD_USAGE;
+	if (zxid != NULL && !parse_zxid(zxid, &wait.zxid))
+		return refuse("--zxid", zxid, "a number above 0, decimal or 0x and hexadecimal");
+	if (timeout != NULL && !grammar_duration(timeout, &timeout_ms))
+		return refuse("--timeout", timeout, "a whole number with ms, s, m or h, as 30s");
 	fleet_reader = fleet_reader_open("wait", args.config_file, args.words[0]);
 	if (fleet_reader == NULL)
 		return CMD_USAGE;

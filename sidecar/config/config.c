@@ -279,19 +279,20 @@ static void check_header(struct loader *loader, const struct config_section *sec
 		                   "found twice, first in line %u: allowed: once", other->line);
 }
 
-/* Returns the index of the cluster. If there is none, adds an error and returns 0. */
-static size_t check_cluster_name(struct loader *loader, const struct config_section *section,
-                                 const char *name)
+/* If there is no such cluster, adds an error and returns NULL. */
+static const struct config_cluster *check_cluster_name(struct loader *loader,
+                                                       const struct config_section *section,
+                                                       const char *name, size_t *index)
 {
 	const struct config_cluster *cluster = config_cluster_find(loader->config, name);
 
 	if (cluster != NULL)
-		return (size_t)(cluster - loader->config->clusters);
-	if (*name != '\0')
+		*index = (size_t)(cluster - loader->config->clusters);
+	else if (*name != '\0')
 		config_problem_add(loader->errors, line_of(section, "cluster"), section, "cluster",
 		                   "found \"%s\": allowed: the NAME of a [cluster NAME] section",
 		                   name);
-	return 0;
+	return cluster;
 }
 
 /* --- hold_timeout = auto --- */
@@ -316,28 +317,19 @@ int64_t config_hold_max_ms(const struct config_cluster *cluster)
 	return config_hold_ms(cluster, AUTO_MAX);
 }
 
-static void take_hold_times(struct config_target *target, const struct config *config)
-{
-	const struct config_cluster *cluster;
-
-	if (target->cluster_index >= config->cluster_count)
-		return;
-	cluster = &config->clusters[target->cluster_index];
-	if (cluster->on_primary_loss != CONFIG_LOSS_HOLD &&
-	    cluster->on_store_loss != CONFIG_LOSS_HOLD)
-		return;
-	target->hold_timeout_ms = config_hold_ms(cluster, 0);
-	target->hold_max_ms = config_hold_max_ms(cluster);
-}
-
 /* --- targets --- */
 
 static void check_target(struct loader *loader, const struct config_section *section)
 {
 	struct config_target *target = section->base;
+	const struct config_cluster *cluster =
+	    check_cluster_name(loader, section, target->cluster, &target->cluster_index);
 
-	target->cluster_index = check_cluster_name(loader, section, target->cluster);
-	take_hold_times(target, loader->config);
+	if (cluster != NULL && (cluster->on_primary_loss == CONFIG_LOSS_HOLD ||
+	                        cluster->on_store_loss == CONFIG_LOSS_HOLD)) {
+		target->hold_timeout_ms = config_hold_ms(cluster, 0);
+		target->hold_max_ms = config_hold_max_ms(cluster);
+	}
 	if (*target->output == '\0')
 		return;
 	check_unique(loader, section, CONFIG_SECTION_TARGETS, "output",
@@ -350,10 +342,10 @@ static void check_target(struct loader *loader, const struct config_section *sec
 static void check_publisher(struct loader *loader, const struct config_section *section)
 {
 	struct config_publisher *publisher = section->base;
+	const struct config_cluster *cluster =
+	    check_cluster_name(loader, section, publisher->cluster, &publisher->cluster_index);
 
-	publisher->cluster_index = check_cluster_name(loader, section, publisher->cluster);
-	if (publisher->cluster_index < loader->config->cluster_count &&
-	    loader->config->clusters[publisher->cluster_index].layout != CONFIG_LAYOUT_SEGUE)
+	if (cluster != NULL && cluster->layout != CONFIG_LAYOUT_SEGUE)
 		config_problem_add(loader->errors, line_of(section, "cluster"), section, "cluster",
 		                   "found \"%s\": allowed: a cluster with layout = segue",
 		                   publisher->cluster);

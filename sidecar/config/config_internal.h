@@ -80,7 +80,7 @@ struct config_section_info {
 	const char *help;
 };
 
-const struct config_section_info *config_sections(size_t *count);
+extern const struct config_section_info config_sections[]; /* ends with one without a word */
 const struct config_section_info *config_section_find(const char *word); /* NULL: none */
 
 /* The next row that sections of any of these kinds have, in the order of the table. `before`: NULL:
@@ -110,6 +110,8 @@ bool config_value_expand(const char *text, struct strbuf *out, struct err *err) 
 
 /* Appends what a row allows: "1s to 10m, ...", "segue | plain". For messages and the manual. */
 void config_value_allowed(const struct config_key *key, struct strbuf *out);
+/* Appends it as "Allowed: 1s to 10m.", but nothing if the help text describes it. */
+void config_key_allowed(const struct config_key *key, struct strbuf *out);
 
 /* --- the document: text -> sections and entries with their lines, read with libinih ---
  *

@@ -77,17 +77,6 @@ bool grammar_path(const char *text, size_t max)
 	       strpbrk(text, " \t") == NULL;
 }
 
-static bool is_port(const char *text, uint16_t *port)
-{
-	int64_t value;
-
-	if (!grammar_whole(text, 10, 5, &value) || value < 1 || value > 65535)
-		return false;
-	if (port != NULL)
-		*port = (uint16_t)value;
-	return true;
-}
-
 /* RFC 952 and RFC 1123, plus the underscore, which container networks use in names. */
 static bool is_host_name(const char *host)
 {
@@ -121,9 +110,11 @@ bool grammar_host_port(const char *text, char **host, uint16_t *port)
 	auto_free char *name = NULL;
 	struct in6_addr ipv6;
 	bool in_brackets;
+	int64_t number;
 	size_t len;
 
-	if (colon == NULL || !is_port(colon + 1, port))
+	if (colon == NULL || !grammar_whole(colon + 1, 10, 5, &number) || number < 1 ||
+	    number > 65535)
 		return false;
 	len = (size_t)(colon - text);
 	in_brackets = len >= 2 && text[0] == '[' && text[len - 1] == ']';
@@ -132,6 +123,8 @@ bool grammar_host_port(const char *text, char **host, uint16_t *port)
 		return false;
 	if (host != NULL)
 		*host = STEAL(name);
+	if (port != NULL)
+		*port = (uint16_t)number;
 	return true;
 }
 
@@ -202,18 +195,13 @@ static const char *skip_pair(const char *at, const char *stop)
 	return at;
 }
 
-static bool is_uri(const char *text)
-{
-	return strncmp(text, "postgresql://", 13) == 0 || strncmp(text, "postgres://", 11) == 0;
-}
-
 /* Returns the position after the connection string at `at`; NULL if it is none. */
 static const char *skip_conninfo(const char *at, const char *stop)
 {
 	size_t pairs = 0;
 
 	at = skip_blanks(at);
-	if (is_uri(at))
+	if (strncmp(at, "postgresql://", 13) == 0 || strncmp(at, "postgres://", 11) == 0)
 		return skip_blanks(at + strcspn(at, stop));
 	for (; *at != '\0' && *at != ',' && (at = skip_pair(at, stop)) != NULL; pairs++)
 		at = skip_blanks(at);

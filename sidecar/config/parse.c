@@ -40,7 +40,8 @@ struct parser {
 	const char *value;
 	bool doubtful; /* only one space before the ";": it may belong to the value */
 	struct strbuf text;
-	const struct err *wrong; /* why the line cannot be read; NULL: it can */
+	struct err err;
+	const struct err *wrong; /* `err`: why the line cannot be read; NULL: it can */
 };
 
 static bool is_blank(char c)
@@ -292,13 +293,11 @@ static void refuse_line(struct parser *parser)
 static void refuse_section(struct parser *parser, const struct config_section *section)
 {
 	auto_strbuf struct strbuf shown = STRBUF_INIT, allowed = STRBUF_INIT;
-	size_t count;
-	const struct config_section_info *infos = config_sections(&count);
 
 	strbuf_append_escaped(&shown, section->header, strlen(section->header), 64);
-	for (size_t i = 0; i < count; i++)
-		strbuf_printf(&allowed, "%s[%s%s]", i > 0 ? ", " : "", infos[i].word,
-		              infos[i].named ? " NAME" : "");
+	for (const struct config_section_info *info = config_sections; info->word != NULL; info++)
+		strbuf_printf(&allowed, "%s[%s%s]", allowed.len > 0 ? ", " : "", info->word,
+		              info->named ? " NAME" : "");
 	config_problem_add(parser->problems, section->line, NULL, NULL,
 	                   "found \"[%s]\": allowed: %s", shown.data, allowed.data);
 }
@@ -359,18 +358,6 @@ static bool accept_value(struct parser *parser, const struct config_section *sec
 	          "(or the comment on a line of its own), no blank before a ';' of the value");
 	entry->refused = true;
 	parser->skip = true;
-	return false;
-}
-
-/* A refused header still ends the section above it. */
-static bool accept_header(struct parser *parser)
-{
-	if (parser->wrong == NULL) {
-		open_section(parser);
-		return true;
-	}
-	add_section(parser, "?", "");
-	refuse_line(parser);
 	return false;
 }
 
@@ -450,12 +437,11 @@ static char *give_line(char *out, int size, void *stream)
 {
 	struct parser *parser = stream;
 	const char *start = parser->at;
-	struct err err;
 
 	*out = '\0';
 	if (start == parser->end)
 		return NULL;
-	parser->wrong = read_line(parser, &err) ? NULL : &err;
+	parser->wrong = read_line(parser, &parser->err) ? NULL : &parser->err;
 	if (parser->wrong == NULL) {
 		note_variables(parser, parser->key, strlen(parser->key));
 		note_variables(parser, parser->value, strlen(parser->value));
@@ -468,8 +454,13 @@ static char *give_line(char *out, int size, void *stream)
 			refuse_line(parser);
 		break;
 	case LINE_HEADER:
-		if (accept_header(parser))
+		if (parser->wrong == NULL) {
+			open_section(parser);
 			snprintf(out, (size_t)size, "[%s]", parser->key);
+		} else { /* it still ends the section above it */
+			add_section(parser, "?", "");
+			refuse_line(parser);
+		}
 		break;
 	case LINE_ENTRY:
 		if (accept_entry(parser))

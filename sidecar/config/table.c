@@ -8,7 +8,7 @@
 
 /* --- the kinds of sections --- */
 
-static const struct config_section_info sections[] = {
+const struct config_section_info config_sections[] = {
     {.kind = CONFIG_SECTION_SEGUE, .word = "segue", .help = "The sidecar itself."},
     {.kind = CONFIG_SECTION_ZOOKEEPER,
      .word = "zookeeper",
@@ -43,20 +43,15 @@ static const struct config_section_info sections[] = {
      .example_name = "orders",
      .help = "Read by segue publish, which writes the master znode of a cluster. One section for "
              "each."},
-};
-
-const struct config_section_info *config_sections(size_t *count)
-{
-	*count = ARRAY_LEN(sections);
-	return sections;
-}
+    {.word = NULL}};
 
 const struct config_section_info *config_section_find(const char *word)
 {
-	for (size_t i = 0; i < ARRAY_LEN(sections); i++)
-		if (strcmp(sections[i].word, word) == 0)
-			return &sections[i];
-	return NULL;
+	const struct config_section_info *info = config_sections;
+
+	while (info->word != NULL && strcmp(info->word, word) != 0)
+		info++;
+	return info->word != NULL ? info : NULL;
 }
 
 /* --- the keys --- */

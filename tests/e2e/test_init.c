@@ -188,7 +188,8 @@ Test(init, what_nobody_can_know_is_left_empty_and_check_names_it)
 	lab_write_file(main_file, "global\n\tstats socket /run/a.sock level admin\n");
 	cr_expect_eq(newcomer_inits_bare(&newcomer, "haproxy", main_file, "--cluster", "no/name"),
 	             CMD_USAGE);
-	newcomer_must_read(&newcomer, "nothing is written, because the new segue.ini would have these errors:");
+	newcomer_must_read(
+	    &newcomer, "nothing is written, because the new segue.ini would have these errors:");
 	cr_expect_neq(access(newcomer.ini_file, F_OK), 0);
 	cr_assert_eq(newcomer_inits_bare(&newcomer, "haproxy", main_file, NULL, NULL), CMD_OK, "%s",
 	             newcomer.printed);

@@ -124,7 +124,8 @@ Test(run_config, a_template_that_only_haproxy_refuses_is_refused_and_the_next_mo
 	expect_refused(&run, "[file x] check_command rejects the text that ", "sh exited with 3: ");
 	run_write_template(&run, "\tfrobnicate 1\n");
 	hup(&run);
-	expect_refused(&run, "[haproxy local] check_command rejects the text that ", run.template_file);
+	expect_refused(&run, "[haproxy local] check_command rejects the text that ",
+	               run.template_file);
 	cr_assert_str_eq(lab_read_file(run.lab, run.output), file);
 	cr_assert(no_hidden_file(&run), "a probe was left behind");
 	expect_moves(&run, 1);

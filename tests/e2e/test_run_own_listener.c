@@ -155,10 +155,11 @@ Test(run_own_listener, a_person_is_told_and_nothing_is_changed)
 	                  place));
 	cr_assert(lab_zk_get(run.zk, RUN_MASTER, &before, NULL));
 	cr_expect_eq(say(&run, "set-primary", "orders", place, &output), CMD_FAILED);
-	expect(&output, lab_printf(run.lab,
-	                           "%s is an address where haproxy/local itself listens: no sidecar can use "
-	                           "it",
-	                           place));
+	expect(&output,
+	       lab_printf(run.lab,
+	                  "%s is an address where haproxy/local itself listens: no sidecar can use "
+	                  "it",
+	                  place));
 	cr_assert(lab_zk_get(run.zk, RUN_MASTER, &after, NULL));
 	cr_expect_str_eq(after.data, before.data);
 	cr_expect(run_reaches(&run, 0));

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "config/config.h"
+#include "sidecar/config/config_internal.h"
 
 #define FILE_MAX ((size_t)256 * 1024)
 #define MARK     "@KEYS@\n"
@@ -50,13 +51,81 @@ static void expect_file(const char *file, const struct strbuf *expected)
 	strbuf_fini(&found);
 }
 
+/* roff: a backslash is an escape, a minus is not a hyphen, a leading dot or ' is a request. */
+static void print_roff(FILE *out, const char *text)
+{
+	if (*text == '.' || *text == '\'')
+		fputs("\\&", out);
+	for (; *text != '\0'; text++) {
+		if (*text == '\\')
+			fputs("\\e", out);
+		else if (*text == '-')
+			fputs("\\-", out);
+		else
+			fputc(*text, out);
+	}
+}
+
+/* Each sentence starts on a new line, as roff expects. */
+static void print_roff_sentences(FILE *out, const char *text)
+{
+	auto_strbuf struct strbuf sentence = STRBUF_INIT;
+
+	for (; *text != '\0'; text++) {
+		if (*text != ' ' || sentence.len == 0 || sentence.data[sentence.len - 1] != '.') {
+			strbuf_append_char(&sentence, *text);
+			continue;
+		}
+		print_roff(out, sentence.data);
+		fputc('\n', out);
+		strbuf_reset(&sentence);
+	}
+	print_roff(out, sentence.data);
+	fputc('\n', out);
+}
+
+static void man_key(FILE *out, const struct config_key *key)
+{
+	auto_strbuf struct strbuf allowed = STRBUF_INIT;
+
+	fputs(".TP\n.B \"", out);
+	print_roff(out, key->name);
+	fputs(config_key_is_prefix(key) ? "NAME" : "", out);
+	fputs(" =", out);
+	if (key->preset != NULL && *key->preset != '\0') {
+		fputc(' ', out);
+		print_roff(out, key->preset);
+	}
+	fputs("\"\n", out);
+	print_roff_sentences(out, key->help);
+	config_key_allowed(key, &allowed);
+	if (allowed.len > 0)
+		print_roff_sentences(out, allowed.data);
+	if ((key->flags & CONFIG_REQUIRED) != 0 && key->preset == NULL)
+		fputs("Required.\n", out);
+}
+
+/* The key table as the SECTIONS part of man/segue.ini.5 (man(7) macros). */
+static void print_man(FILE *out)
+{
+	for (const struct config_section_info *section = config_sections; section->word != NULL;
+	     section++) {
+		const struct config_key *key = NULL;
+
+		fprintf(out, ".SS \"[%s%s]\"\n", section->word, section->named ? " NAME" : "");
+		print_roff_sentences(out, section->help);
+		while ((key = config_key_next(section->kind, key)) != NULL)
+			man_key(out, key);
+	}
+}
+
 Test(config_docs, the_manual_is_up_to_date)
 {
 	struct strbuf frame = STRBUF_INIT, keys = STRBUF_INIT, page = STRBUF_INIT;
 	const char *mark;
 
 	read_all("man/segue.ini.5.in", &frame);
-	print_all(config_print_man, &keys);
+	print_all(print_man, &keys);
 	mark = strstr(frame.data, MARK);
 	cr_assert_not_null(mark);
 	strbuf_append(&page, frame.data, (size_t)(mark - frame.data));
