@@ -73,7 +73,8 @@ Test(haproxy_lint, each_trap_is_found_once)
 	    {"defaults d\n mode tcp\n timeout client 1\n",
 	     "line 3: \"timeout client 1\" is 1 ms, as it has no unit: write 1s, or 1ms"},
 	    {"frontend f\n timeout client 90\n", "line 2: \"timeout client 90\" is 90 ms"},
-	    {"defaults d\n timeout server 20ms\n", "line 2: \"timeout server 20ms\": sessions that are idle"},
+	    {"defaults d\n timeout server 20ms\n",
+	     "line 2: \"timeout server 20ms\": sessions that are idle"},
 	    {DEFAULTS "backend b from segue\n server primary 10.0.0.1:5432 check\n",
 	     "line 9: server b/primary has \"check\""},
 	    {DEFAULTS "backend b from segue\n default-server check\n server primary 10.0.0.1:5\n",
@@ -205,7 +206,8 @@ Test(haproxy_lint, what_ends_sessions_at_once_is_an_alarm)
 
 	cr_assert_eq(haproxy_lint_idle(good, strlen(good), &out), 0, "%s", out.data);
 	cr_assert_eq(haproxy_lint_idle(bad, strlen(bad), &out), 2);
-	cr_assert_not_null(strstr(out.data, "rendered line 2: \"timeout client\" is 1 ms, rendered "
-	                                    "line 3: \"timeout server\" is 200 ms: sessions that are idle"),
+	cr_assert_not_null(strstr(out.data,
+	                          "rendered line 2: \"timeout client\" is 1 ms, rendered "
+	                          "line 3: \"timeout server\" is 200 ms: sessions that are idle"),
 	                   "%s", out.data);
 }
