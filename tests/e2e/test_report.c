@@ -200,7 +200,7 @@ Test(report, what_segue_refuses_is_told)
 	cr_assert_eq(SEGUE("freeze", "-s", t.socket, "other"), 1);
 	expect_printed("segue freeze: there is no cluster \"other\"");
 	cr_assert_eq(SEGUE("pin", "-s", t.socket, "--force", "orders", "0.0.0.0:5432"), 1);
-	expect_printed("segue pin: address is \"0.0.0.0\": one server's IP address");
+	expect_printed("segue pin: address is \"0.0.0.0\": it must be one server's IP address");
 	cr_assert_eq(kept().kind, OVERRIDE_NONE);
 	cr_assert_eq(SEGUE("status", "-s", t.socket, "other"), 1);
 	expect_printed("has no cluster \"other\"");

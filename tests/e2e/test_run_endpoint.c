@@ -204,7 +204,7 @@ Test(run_endpoint, ready_is_who_leads_clients_to_an_admitted_primary)
 	expect_unready(
 	    &run, lab_printf(run.lab,
 	                     "cluster orders: WAITING, nothing is changed: the proxies stay as "
-	                     "they are; they last led clients to 127.0.0.1:%u last: ",
+	                     "they are; they last led clients to 127.0.0.1:%u: ",
 	                     lab_backend_port(run.backends[1])));
 	run_fini(&run);
 }

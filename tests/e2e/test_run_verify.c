@@ -126,7 +126,7 @@ Test(run_verify, a_wrong_digit_in_the_stores_system_identifier_holds_nobody)
 	status = status_of(&failover_stage);
 	expect_in(status, "\n  REFUSED, the last primary stays: ");
 	expect_in(status, "\n  ALARM: the store has system_identifier 7123, but the primary ");
-	expect_in(status, ": nothing is moved: correct it in /segue/orders/master\n");
+	expect_in(status, ": nothing is moved; correct it in /segue/orders/master\n");
 	lab_segue_mark(failover_stage.segue);
 	lab_process_kill(lab_segue_process(failover_stage.segue));
 	lab_segue_start(failover_stage.segue);
