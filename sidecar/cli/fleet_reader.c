@@ -160,7 +160,7 @@ const char *fleet_reader_problem(const struct fleet_reader *fleet_reader)
 
 	if (!zk_connected(fleet_reader->store->zk))
 		return zk_describe(fleet_reader->store->zk);
-	return refusal->len > 0 ? refusal->data : "it has not answered all requests yet";
+	return refusal->len > 0 ? refusal->data : "ZooKeeper has not answered all requests yet";
 }
 
 /* -- the view -- */

@@ -156,7 +156,8 @@ static int run(struct wait *wait, struct fleet_reader *fleet_reader, int64_t tim
 	fprintf(stderr, "segue wait: timed out after %.1f s\n",
 	        (double)(clock_now_us() - wait->started_us) / 1e6);
 	if (view == NULL)
-		fprintf(stderr, "segue wait: ZooKeeper: %s\n", fleet_reader_problem(fleet_reader));
+		fprintf(stderr, "segue wait: not everything was read: %s\n",
+		        fleet_reader_problem(fleet_reader));
 	else if (wait->zxid == 0)
 		fputs("segue wait: the master znode does not exist: use --zxid\n", stderr);
 	else

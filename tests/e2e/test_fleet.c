@@ -34,7 +34,7 @@ static void must_wait_in_vain(struct fleet_stage *fleet_stage, struct strbuf *ou
 		cr_assert_eq(fleet_stage_run(fleet_stage, output, "wait", "orders", "--timeout",
 		                             timeout, NULL),
 		             1, "%s", output->data);
-		if (strstr(output->data, "segue wait: ZooKeeper: ") == NULL)
+		if (strstr(output->data, "segue wait: not everything was read: ") == NULL)
 			return;
 	}
 	cr_assert_fail("%s", output->data);
@@ -420,6 +420,6 @@ Test(fleet_run, exit_codes_tell_nobody_from_a_wrong_line)
 	lab_process_kill(lab_zk_process(fleet_stage.zk, 0));
 	cr_assert_eq(
 	    fleet_stage_run(&fleet_stage, &output, "wait", "orders", "--timeout", "1s", NULL), 1);
-	expect(&output, "segue wait: ZooKeeper: ");
+	expect(&output, "segue wait: not everything was read: ");
 	fleet_stage_fini(&fleet_stage);
 }

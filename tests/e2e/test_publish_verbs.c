@@ -132,7 +132,7 @@ Test(publish_verbs, once_tells_and_a_dry_run_writes_nothing)
 	cr_assert_not_null(strstr(out.data, "found no [publisher nobody] section"), "%s", out.data);
 	lab_process_kill(lab_zk_process(repmgr_stage.zk, 0));
 	cr_assert_eq(segue(&repmgr_stage, &out, "publish", "-c", ini, "--once", NULL), 1);
-	cr_assert_not_null(strstr(out.data, "store: "), "%s", out.data);
+	cr_assert_not_null(strstr(out.data, "ZooKeeper: "), "%s", out.data);
 	repmgr_stage_fini(&repmgr_stage);
 }
 

@@ -195,7 +195,7 @@ static void must_refuse_pin(struct failover_stage *failover_stage, uint16_t port
 	const char *output = pin(failover_stage, port, false, 1);
 
 	cr_expect_not_null(strstr(output, reason), "no \"%s\" in\n%s", reason, output);
-	cr_expect_not_null(strstr(output, "nothing was changed (--force"), "%s", output);
+	cr_expect_not_null(strstr(output, "nothing was changed (use --force"), "%s", output);
 }
 
 Test(run_override, a_pin_to_what_is_no_primary_of_the_cluster_is_refused_without_force)
