@@ -51,7 +51,7 @@ FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
 FORMATTED := $(shell find sidecar publisher include tests -name '*.[ch]' 2>/dev/null | sort)
 
-.PHONY: all deps unit-deps test-deps lint-deps fuzz-deps package-deps container-deps deb check check-containers unit e2e lint lint-direction lint-format \
+.PHONY: all deps unit-deps test-deps lint-deps fuzz-deps package-deps container-deps deb check check-containers unit e2e lint lint-direction lint-circles lint-format \
         lint-man lint-cppcheck lint-tidy \
         fmt demo bench soak chaos fuzz install uninstall clean help
 .DELETE_ON_ERROR:
@@ -67,7 +67,7 @@ help:
 	  'make unit, e2e    unit tests; every end-to-end test; one of them: T=SUITE/TEST, * for any; J: at a time' \
 	  'make deb          the Debian package in build/ (installs debhelper)' \
 	  'make check-containers  the Docker image and its compose file, in containers (as root; make container-deps)' \
-	  'make lint         clang-tidy, cppcheck, format, manual, dependency direction' \
+	  'make lint         clang-tidy, cppcheck, format, manual, direction and circles of the files' \
 	  'make fuzz         every fuzz target for FUZZ_SECONDS (60)' \
 	  'make bench        the measurements of README.md (BENCH_ARGS=--quick: fewer rounds)' \
 	  'make soak         SOAK_CHANGES (10000) changes with restarts of everything at random' \
@@ -172,7 +172,7 @@ PURE  := $(wildcard $(addsuffix /*.[ch],$(foreach r,topology decide render hapro
 
 TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/chaos/*.c tests/demo/*.c tests/fuzz/*.c))
 
-lint: lint-deps lint-direction lint-format lint-man lint-cppcheck lint-tidy
+lint: lint-deps lint-direction lint-circles lint-format lint-man lint-cppcheck lint-tidy
 
 lint-direction:
 	$(call say,LINT,direction of includes)
@@ -184,6 +184,16 @@ lint-direction:
 	    if (!(to in at) || at[to] > at[own]) { print FILENAME ":" FNR ": " $$0; bad = 1 } } \
 	  END { exit bad }' || { echo 'lint: the lines above point against the direction of the flow (ROOMS in the Makefile)'; exit 1; }
 	@! grep -nE '#include <(event2|zookeeper|libpq)' $(PURE) || { echo 'lint: these files are pure'; exit 1; }
+
+# Which file calls a function of which, by the symbols of the objects; those of zookeeper/ count as one file.
+lint-circles: $(LIB_OBJS)
+	$(call say,LINT,circles of files)
+	@nm -A -P $(LIB_OBJS) | awk '{ file = $$1; sub(/^$(subst /,\/,$(BUILD))\//, "", file); sub(/\.o:$$/, ".c", file); \
+	    sub(/^sidecar\/zookeeper\/.*/, "sidecar/zookeeper/", file) } \
+	  $$3 ~ /[TDBRV]/ { home[$$2] = file } \
+	  $$3 == "U" { user[NR] = file; name[NR] = $$2 } \
+	  END { for (i in user) if (name[i] in home && home[name[i]] != user[i]) print user[i], home[name[i]] }' | \
+	  tsort >/dev/null || { echo 'lint: the files above call each other in a circle'; exit 1; }
 
 lint-format:
 	$(call say,LINT,format)
