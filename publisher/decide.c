@@ -28,22 +28,9 @@ void decider_destroy(struct decider *decider)
 	free(decider);
 }
 
-bool decider_counts(const struct decider_node *node)
-{
-	return node->answers && node->now.role != NODE_WITNESS;
-}
-
 static bool takes_writes(const struct decider_node *node)
 {
 	return decider_counts(node) && !node->now.in_recovery;
-}
-
-bool decider_stranger(const struct decider_node *node, const struct stored_value *store)
-{
-	const char *known = decider_stored(store)->system_identifier;
-
-	return decider_counts(node) && known[0] != '\0' && node->now.system_identifier[0] != '\0' &&
-	       strcmp(known, node->now.system_identifier) != 0;
 }
 
 /* A stray is defined with the rules below. A server is known to be promoted since the person's mark

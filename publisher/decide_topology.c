@@ -30,6 +30,19 @@ int promotion_time_compare(const char *a, const char *b)
 	return order;
 }
 
+bool decider_counts(const struct decider_node *node)
+{
+	return node->answers && node->now.role != NODE_WITNESS;
+}
+
+bool decider_stranger(const struct decider_node *node, const struct stored_value *store)
+{
+	const char *known = decider_stored(store)->system_identifier;
+
+	return decider_counts(node) && known[0] != '\0' && node->now.system_identifier[0] != '\0' &&
+	       strcmp(known, node->now.system_identifier) != 0;
+}
+
 bool decider_is_member(const struct decider_node *node, const struct member *member)
 {
 	if (node->now.name[0] != '\0' && member->name[0] != '\0')

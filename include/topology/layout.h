@@ -31,10 +31,6 @@ char *layout_fleet_path(const struct config_cluster *cluster) MUST_CHECK;
 bool layout_decode(const struct config_cluster *cluster, const char *data, size_t len,
                    struct topology *out, struct err *err) MUST_CHECK;
 
-/* True if the bytes may contain a password ("password", or user:password@ in a URI). Then they must
- * not be shown. The errors of layout_decode() never contain such bytes. */
-bool layout_secret(const char *data, size_t len);
-
 /* Appends the JSON of layout segue, as stored in the znode, for state files and publishers. */
 void layout_segue_encode(const struct topology *topology, struct strbuf *out);
 

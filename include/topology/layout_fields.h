@@ -51,6 +51,10 @@ bool layout_member_set_node(struct member *member, const char *what,
                             const struct config_cluster *cluster, const char *name,
                             struct err *err) MUST_CHECK;
 
+/* True if the bytes may contain a password ("password", or user:password@ in a URI). Then they must
+ * not be shown. The errors of layout_decode() never contain such bytes. */
+bool layout_secret(const char *data, size_t len);
+
 /* The server of a libpq connection string and, if it is no URI, user and database. Not set: "". */
 struct conninfo {
 	struct strbuf host, hostaddr, port, user, dbname;

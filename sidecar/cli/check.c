@@ -3,19 +3,14 @@
  * temporary file beside the output while that command runs. */
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/timer.h"
 #include "cli/cli.h"
 #include "cluster/state_file.h"
-#include "haproxy/socket.h"
 #include "report/client.h"
 #include "setup/check.h"
 #include "setup/fill_in.h"
@@ -34,91 +29,6 @@ static const char usage[] =
     "Checks everything that segue run needs, changes nothing, and prints for each check a line with\n"
     "the result and what to do. Exit code: 0 segue run would work, perhaps with warnings, 1 it would\n"
     "not (FAIL), 2 usage or configuration.\n";
-
-void check_note(struct check *check, enum check_grade grade, const char *what, const char *fix,
-                const char *detail, ...)
-{
-	static const char *const words[] = {
-	    [CHECK_OK] = "ok", [CHECK_WARN] = "warn", [CHECK_FAIL] = "FAIL"};
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	va_list args;
-
-	va_start(args, detail);
-	strbuf_vprintf(&text, detail, args);
-	va_end(args);
-	printf("%-4s  %s: %s%s%s\n", words[grade], what, text.data, fix != NULL ? ": " : "",
-	       fix != NULL ? fix : "");
-	check->failed += grade == CHECK_FAIL;
-}
-
-void check_note_all(struct check *check, enum check_grade grade, const char *what, const char *fix,
-                    const char *prefix, const struct string_list *details)
-{
-	for (size_t i = 0; i < details->count; i++)
-		check_note(check, grade, what, fix, "%s%s", prefix, details->items[i]);
-}
-
-static void out_of_time(void *arg)
-{
-	event_base_loopbreak(arg);
-}
-
-void check_run_loop(struct check *check, int64_t ms)
-{
-	struct timer *timer = timer_new(check->base, out_of_time, check->base);
-
-	timer_start(timer, ms);
-	event_base_dispatch(check->base);
-	timer_free(timer);
-}
-
-char *check_user(void)
-{
-	const struct passwd *user = getpwuid(geteuid());
-
-	return user != NULL ? xstrdup(user->pw_name)
-	                    : xasprintf("uid %lu", (unsigned long)geteuid());
-}
-
-char *check_socket_fix(const char *path, const char *missing)
-{
-	char *shut = haproxy_socket_shut(path);
-
-	if (*path != '/')
-		return xstrdup("does a process listen there?");
-	if (shut != NULL)
-		return shut;
-	return xstrdup(access(path, F_OK) != 0
-	                   ? missing
-	                   : "no process listens there: is it running (systemctl status), or is "
-	                     "this socket left over?");
-}
-
-void check_folder(struct check *check, const char *what, const char *folder)
-{
-	auto_free char *fix = NULL;
-	struct stat st;
-
-	if (check_is_shut(check, folder)) {
-		check_denied(check, CHECK_FAIL, what, "write to", folder);
-	} else if (stat(folder, &st) == 0 && !S_ISDIR(st.st_mode)) {
-		check_note(check, CHECK_FAIL, what, "name a folder", "%s is not a folder", folder);
-	} else if (!file_can_create(folder)) {
-		const int error = errno;
-
-		fix = install_folder_cure(folder, error);
-		check_note(check, CHECK_FAIL, what, fix, "%s: cannot create a file there: %s",
-		           folder, strerror(error));
-	} else if (check->unit != NULL && !unit_leaves_writable(check->unit, folder)) {
-		fix = xasprintf("ReadWritePaths=%s under [Service]: systemctl edit %s", folder,
-		                check->unit->name);
-		check_note(check, CHECK_FAIL, what, fix,
-		           "%s.service may not write to %s (ProtectSystem=%s)", check->unit->name,
-		           folder, check->unit->protect);
-	} else {
-		check_note(check, CHECK_OK, what, NULL, "%s is writable", folder);
-	}
-}
 
 static void note_mark(unsigned line, const char *key, const char *what, void *arg)
 {

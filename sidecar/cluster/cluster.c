@@ -35,14 +35,6 @@ static const struct cluster_target *find_target(const struct cluster *cluster,
 	return NULL;
 }
 
-bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *entry)
-{
-	struct target_status status;
-
-	target_status(entry->target, &status);
-	return status.in_sync && status.zxid == cluster->applied.topology.zxid;
-}
-
 void cluster_set_alarm(const struct cluster *cluster, const struct config_target *target,
                        const char *alarm)
 {
@@ -66,13 +58,6 @@ static bool drives_pgbouncer(const struct cluster *cluster)
 
 /* Without a primary clients are held or fenced, and the time limit of the hold runs. decide() has
  * chosen between hold and fence, and when to end it. */
-
-int64_t cluster_hold_left_ms(const struct cluster *cluster)
-{
-	if (cluster->hold.by == HELD_NOT)
-		return 0;
-	return cluster->hold_limit_ms - (clock_now_us() - cluster->hold.since_us) / 1000;
-}
 
 /* --- the length of a hold --- */
 
@@ -389,11 +374,6 @@ static void move(struct cluster *cluster, const struct decision *decision,
 
 /* --- facts and the reconcile --- */
 
-static const struct member *previous(const struct cluster *cluster)
-{
-	return clock_now_ms() < cluster->previous_until_ms ? &cluster->previous : NULL;
-}
-
 /* Reconciles again every second while a server is asked, an alarm is active, the last move is
  * recent, or the store is away. */
 static void look_again(struct cluster *cluster, const struct decision *decision)
@@ -412,24 +392,6 @@ static void look_again(struct cluster *cluster, const struct decision *decision)
 		timer_start(cluster->tick, TICK_MS);
 	else
 		timer_stop(cluster->tick);
-}
-
-void cluster_input(const struct cluster *cluster, struct decide_input *out)
-{
-	*out = (struct decide_input){.cluster = cluster->config,
-	                             .fact = watcher_fact(cluster->watcher),
-	                             .applied = &cluster->applied,
-	                             .previous = previous(cluster),
-	                             .override = &cluster->override,
-	                             .own = cluster->own,
-	                             .own_count = cluster->own_count,
-	                             .moved_us = cluster->moved_us,
-	                             .hold = cluster->hold,
-	                             .store_lost = cluster->away_ms != 0 &&
-	                                           clock_now_ms() - cluster->away_ms >=
-	                                               cluster->segue->session_timeout_ms,
-	                             .now_us = clock_now_us()};
-	out->servers = verifier_facts(cluster->verifier, &out->server_count);
 }
 
 /* Reads all facts, decides, and carries out the decision. */
@@ -451,7 +413,7 @@ static void cluster_reconcile(void *arg)
 	/* Present and former members are asked, so that an old primary that comes back is seen. Own
 	 * listeners are left out: a server behind the proxy would answer. */
 	count = cluster_find_own(cluster, fact, members);
-	members[count] = previous(cluster);
+	members[count] = cluster_previous(cluster);
 	verifier_follow(cluster->verifier, members, count + 1);
 	cluster_input(cluster, &input);
 	decision = decide(&input);

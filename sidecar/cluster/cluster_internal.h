@@ -80,19 +80,10 @@ struct cluster {
 
 /* --- cluster.c --- */
 
-/* What decide() is called with. */
-void cluster_input(const struct cluster *cluster, struct decide_input *out);
-
-/* For how long clients may still be held, in ms. 0 or less: the hold is over, or there is none. */
-int64_t cluster_hold_left_ms(const struct cluster *cluster);
-
 /* For how long clients would be held, in ms, if a hold began now; `starting` as for
  * manager_times_ms(). */
 int64_t cluster_hold_timeout_ms(const struct cluster *cluster, bool starting);
 char *cluster_hold_source(const struct cluster *cluster) MUST_CHECK; /* in words; caller frees */
-
-/* The target has confirmed the applied topology. */
-bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *entry);
 
 /* Adds to the error that its line numbers are those of the rendered text; always returns false. */
 bool cluster_of_rendered(struct err *err);
@@ -122,6 +113,18 @@ bool cluster_may_lead_to(const struct cluster *cluster, const char *address, uin
                          struct err *err) MUST_CHECK;
 
 /* --- snapshot.c --- */
+
+/* What decide() is called with. */
+void cluster_input(const struct cluster *cluster, struct decide_input *out);
+
+/* For how long clients may still be held, in ms. 0 or less: the hold is over, or there is none. */
+int64_t cluster_hold_left_ms(const struct cluster *cluster);
+
+/* The target has confirmed the applied topology. */
+bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *entry);
+
+/* The primary before the last move, while it may still come back; NULL: none. */
+const struct member *cluster_previous(const struct cluster *cluster);
 
 /* What is told of a cluster at one moment, in /status, /metrics, /readyz, systemd's status and the
  * fleet znode. The caller has it on its stack. All pointers are borrowed from the cluster, until

@@ -2,7 +2,48 @@
  * and /readyz, for systemd and for the fleet znode. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "cluster_internal.h"
+#include "postgres/verifier.h"
+#include "watch/watcher.h"
+
+bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *entry)
+{
+	struct target_status status;
+
+	target_status(entry->target, &status);
+	return status.in_sync && status.zxid == cluster->applied.topology.zxid;
+}
+
+int64_t cluster_hold_left_ms(const struct cluster *cluster)
+{
+	if (cluster->hold.by == HELD_NOT)
+		return 0;
+	return cluster->hold_limit_ms - (clock_now_us() - cluster->hold.since_us) / 1000;
+}
+
+const struct member *cluster_previous(const struct cluster *cluster)
+{
+	return clock_now_ms() < cluster->previous_until_ms ? &cluster->previous : NULL;
+}
+
+void cluster_input(const struct cluster *cluster, struct decide_input *out)
+{
+	*out = (struct decide_input){.cluster = cluster->config,
+	                             .fact = watcher_fact(cluster->watcher),
+	                             .applied = &cluster->applied,
+	                             .previous = cluster_previous(cluster),
+	                             .override = &cluster->override,
+	                             .own = cluster->own,
+	                             .own_count = cluster->own_count,
+	                             .moved_us = cluster->moved_us,
+	                             .hold = cluster->hold,
+	                             .store_lost = cluster->away_ms != 0 &&
+	                                           clock_now_ms() - cluster->away_ms >=
+	                                               cluster->segue->session_timeout_ms,
+	                             .now_us = clock_now_us()};
+	out->servers = verifier_facts(cluster->verifier, &out->server_count);
+}
 
 /* `calm`: and no target has an alarm. */
 static bool is_in_sync(const struct cluster *cluster, bool calm)

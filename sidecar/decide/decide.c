@@ -79,11 +79,6 @@ struct deciding {
 	struct decision out;
 };
 
-const struct server_fact *server_at(const struct decide_input *in, const struct member *member)
-{
-	return server_of(in->servers, in->server_count, member);
-}
-
 static bool is_applied(const struct deciding *deciding, const struct member *member)
 {
 	return deciding->applied != NULL &&
@@ -161,20 +156,6 @@ static const char *identifier_of(const struct topology *named, const struct floo
 {
 	return named->system_identifier[0] != '\0' ? named->system_identifier
 	                                           : floor->system_identifier;
-}
-
-struct floor applied_confirmed(const struct applied *applied)
-{
-	struct floor floor = applied->confirmed;
-
-	if (applied->against_store)
-		return floor;
-	if (!applied->has_topology)
-		return (struct floor){0};
-	floor.timeline = applied->topology.timeline;
-	memcpy(floor.system_identifier, applied->topology.system_identifier,
-	       sizeof(floor.system_identifier));
-	return floor;
 }
 
 /* --- moves --- */

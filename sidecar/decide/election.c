@@ -8,6 +8,11 @@
 #include "base/util.h"
 #include "decide_internal.h"
 
+const struct server_fact *server_at(const struct decide_input *in, const struct member *member)
+{
+	return server_of(in->servers, in->server_count, member);
+}
+
 bool same_system(const char *a, const char *b)
 {
 	return a == NULL || b == NULL || *a == '\0' || *b == '\0' || strcmp(a, b) == 0;

@@ -103,3 +103,17 @@ struct store_value store_value(const struct config_cluster *cluster, const struc
 	                            .floor_zxid =
 	                                rolled_back ? fact->topology->zxid : applied->floor_zxid};
 }
+
+struct floor applied_confirmed(const struct applied *applied)
+{
+	struct floor floor = applied->confirmed;
+
+	if (applied->against_store)
+		return floor;
+	if (!applied->has_topology)
+		return (struct floor){0};
+	floor.timeline = applied->topology.timeline;
+	memcpy(floor.system_identifier, applied->topology.system_identifier,
+	       sizeof(floor.system_identifier));
+	return floor;
+}

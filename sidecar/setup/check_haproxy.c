@@ -435,3 +435,17 @@ void check_haproxies(struct check *check)
 			check_master(check, target, pids[first]);
 	}
 }
+
+char *check_socket_fix(const char *path, const char *missing)
+{
+	char *shut = haproxy_socket_shut(path);
+
+	if (*path != '/')
+		return xstrdup("does a process listen there?");
+	if (shut != NULL)
+		return shut;
+	return xstrdup(access(path, F_OK) != 0
+	                   ? missing
+	                   : "no process listens there: is it running (systemctl status), or is "
+	                     "this socket left over?");
+}

@@ -26,17 +26,6 @@
 #include "target/command.h"
 #include "target/install.h"
 
-void check_about(struct check *check, const char *kind, const char *name)
-{
-	free(check->what);
-	check->what = name != NULL ? xasprintf("%s/%s", kind, name) : xstrdup(kind);
-}
-
-void check_about_target(struct check *check, const struct config_target *target)
-{
-	check_about(check, config_target_kind_name(target->kind), target->name);
-}
-
 /* May the proxy read the output? A running proxy keeps what it has read, so an error shows only at
  * its next reload or start: on RELOAD, PgBouncer stops reading at the %include line of that file,
  * and later it does not start. */

@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "haproxy/debian.h"
 #include "setup/check.h"
 #include "setup/unit.h"
+#include "target/install.h"
 
 bool check_find_unit(const char *root, const struct config *config, struct unit *out)
 {
@@ -181,4 +184,30 @@ void check_unknown(struct check *check)
 		check_note(check, CHECK_FAIL, "check", fix,
 		           "checks above without a result, because %s has no access: %u", user,
 		           check->unknown);
+}
+
+void check_folder(struct check *check, const char *what, const char *folder)
+{
+	auto_free char *fix = NULL;
+	struct stat st;
+
+	if (check_is_shut(check, folder)) {
+		check_denied(check, CHECK_FAIL, what, "write to", folder);
+	} else if (stat(folder, &st) == 0 && !S_ISDIR(st.st_mode)) {
+		check_note(check, CHECK_FAIL, what, "name a folder", "%s is not a folder", folder);
+	} else if (!file_can_create(folder)) {
+		const int error = errno;
+
+		fix = install_folder_cure(folder, error);
+		check_note(check, CHECK_FAIL, what, fix, "%s: cannot create a file there: %s",
+		           folder, strerror(error));
+	} else if (check->unit != NULL && !unit_leaves_writable(check->unit, folder)) {
+		fix = xasprintf("ReadWritePaths=%s under [Service]: systemctl edit %s", folder,
+		                check->unit->name);
+		check_note(check, CHECK_FAIL, what, fix,
+		           "%s.service may not write to %s (ProtectSystem=%s)", check->unit->name,
+		           folder, check->unit->protect);
+	} else {
+		check_note(check, CHECK_OK, what, NULL, "%s is writable", folder);
+	}
 }

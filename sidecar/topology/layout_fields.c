@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -342,4 +343,39 @@ bool layout_member_set_node(struct member *member, const char *what,
 		return refuse_unknown(cluster, what, name, err);
 	memmove(member->name, name, strlen(name) + 1); /* `name` may be member->name */
 	return layout_member_set(member, what, node->host, node->port, false, err);
+}
+
+/* The byte at *i, with %XX decoded. Advances *i over the digits. */
+static char unescaped(const char *data, size_t len, size_t *i)
+{
+	char hex[3] = {0}, *end, c = data[*i];
+	unsigned long value;
+
+	if (c != '%' || len - *i < 3)
+		return c;
+	memcpy(hex, data + *i + 1, 2);
+	value = strtoul(hex, &end, 16);
+	if (end != hex + 2)
+		return c;
+	*i += 2;
+	return (char)value;
+}
+
+/* In doubt returns true: an invalid URI can have its ":" and "@" anywhere, and a value that is
+ * hidden without need can still be read in ZooKeeper. */
+bool layout_secret(const char *data, size_t len)
+{
+	auto_strbuf struct strbuf plain = STRBUF_INIT;
+	const char *scheme, *colon;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = unescaped(data, len, &i);
+
+		strbuf_append_char(&plain, c != '\0' ? c : '.');
+	}
+	if (strcasestr(plain.data, "password") != NULL)
+		return true;
+	scheme = strstr(plain.data, "://");
+	colon = scheme != NULL ? strchr(scheme + 3, ':') : NULL;
+	return colon != NULL && strchr(colon, '@') != NULL;
 }

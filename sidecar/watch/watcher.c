@@ -11,6 +11,7 @@
 #include "base/strbuf.h"
 #include "base/timer.h"
 #include "topology/layout.h"
+#include "topology/layout_fields.h"
 #include "watch/patroni_keys.h"
 #include "zookeeper/resolver.h"
 
