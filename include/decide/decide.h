@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
-#include "decide/election.h"
+#include "decide/admission.h"
 #include "decide/override.h"
 #include "topology/facts.h"
 #include "topology/topology.h"

@@ -12,7 +12,7 @@
 #include "base/endpoint.h"
 #include "cluster/listeners.h"
 #include "cluster/state_file.h"
-#include "decide/election.h"
+#include "decide/admission.h"
 #include "postgres/libpq.h"
 #include "publisher/node.h"
 #include "render/view.h"

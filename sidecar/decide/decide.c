@@ -68,7 +68,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "decide/election.h"
+#include "decide/admission.h"
 
 /* A decision in progress. */
 struct deciding {

@@ -1,6 +1,5 @@
-/* Election: which member is the primary, by the answers of the servers. It is the one that the
- * store names, unless another one takes writes on a higher timeline: then the store is late. If
- * `named_stands`, the named one stays the primary, and the other one is a stray. Pure. */
+/* Internals of decide/: the election, and the rows of the tables of admission and of the store's
+ * value. Pure. */
 #ifndef SEGUE_DECIDE_DECIDE_INTERNAL_H
 #define SEGUE_DECIDE_DECIDE_INTERNAL_H
 
@@ -12,6 +11,8 @@
 #include "topology/facts.h"
 #include "topology/topology.h"
 
+/* Which member is the primary by the answers of the servers: the one that the store names, unless
+ * another one takes writes on a higher timeline: then the store is late. */
 struct election { /* members are borrowed from `named` and `in` */
 	const struct member *candidate;
 	const struct server_fact *server; /* the candidate's; NULL: none */

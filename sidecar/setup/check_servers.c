@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cluster/state_file.h"
-#include "decide/election.h"
+#include "decide/admission.h"
 #include "postgres/verifier.h"
 #include "setup/check.h"
 #include "topology/layout_fields.h"

@@ -1,7 +1,7 @@
 /* Admission: may clients be sent to this server as the primary? And the evidence that a primary is
  * lost. Pure. */
-#ifndef SEGUE_DECIDE_ELECTION_H
-#define SEGUE_DECIDE_ELECTION_H
+#ifndef SEGUE_DECIDE_ADMISSION_H
+#define SEGUE_DECIDE_ADMISSION_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
-/* admission_decide(): the table of decide/election.c, row by row; the evidence of a loss. */
+/* admission_decide(): the table of decide/admission.c, row by row; the evidence of a loss. */
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "decide/election.h"
+#include "decide/admission.h"
 
 static const struct server_fact writer = {.class = SERVER_ANSWERED,
                                           .running = 1,
@@ -27,7 +27,7 @@ static struct server_fact of_class(enum server_class class)
 	return (struct server_fact){.class = class, .running = 1};
 }
 
-Test(election, verify_disable_believes_the_store)
+Test(admission, verify_disable_believes_the_store)
 {
 	struct server_fact refused = of_class(SERVER_REFUSED);
 
@@ -36,7 +36,7 @@ Test(election, verify_disable_believes_the_store)
 	expect((struct admission_input){.verify = CONFIG_VERIFY_DISABLE}, ADMIT_YES, "");
 }
 
-Test(election, a_server_that_takes_writes_is_admitted)
+Test(admission, a_server_that_takes_writes_is_admitted)
 {
 	expect(ASK(.server = &writer), ADMIT_YES, "");
 	expect(ASK(.server = &writer, .system_identifier = "77", .floor = {3, "77"}), ADMIT_YES,
@@ -44,12 +44,12 @@ Test(election, a_server_that_takes_writes_is_admitted)
 	expect(ASK(.server = &writer, .floor = {2}), ADMIT_YES, "");
 }
 
-Test(election, another_system_is_refused)
+Test(admission, another_system_is_refused)
 {
 	expect(ASK(.server = &writer, .system_identifier = "78"), ADMIT_NO, "system identifier");
 }
 
-Test(election, another_system_is_refused_even_in_recovery)
+Test(admission, another_system_is_refused_even_in_recovery)
 {
 	struct server_fact standby = writer;
 
@@ -57,20 +57,20 @@ Test(election, another_system_is_refused_even_in_recovery)
 	expect(ASK(.server = &standby, .system_identifier = "78"), ADMIT_NO, "system identifier");
 }
 
-Test(election, a_lower_timeline_is_refused)
+Test(admission, a_lower_timeline_is_refused)
 {
 	expect(ASK(.server = &writer, .system_identifier = "77", .floor = {4, "77"}), ADMIT_NO,
 	       "timeline is lower");
 	expect(ASK(.server = &writer, .floor = {4}), ADMIT_NO, "timeline is lower");
 }
 
-Test(election, a_cluster_made_anew_begins_with_timeline_1)
+Test(admission, a_cluster_made_anew_begins_with_timeline_1)
 {
 	expect(ASK(.server = &writer, .system_identifier = "77", .floor = {9, "12"}), ADMIT_YES,
 	       "");
 }
 
-Test(election, a_server_in_recovery_is_waited_for)
+Test(admission, a_server_in_recovery_is_waited_for)
 {
 	struct server_fact standby = writer;
 
@@ -78,7 +78,7 @@ Test(election, a_server_in_recovery_is_waited_for)
 	expect(ASK(.server = &standby), ADMIT_LATER, "in recovery");
 }
 
-Test(election, who_cannot_be_reached_is_waited_for)
+Test(admission, who_cannot_be_reached_is_waited_for)
 {
 	struct server_fact unasked = of_class(SERVER_UNASKED);
 	struct server_fact refused = of_class(SERVER_REFUSED);
@@ -93,7 +93,7 @@ Test(election, who_cannot_be_reached_is_waited_for)
 	expect(ASK(.server = &refused, .is_applied = true), ADMIT_LATER, "refuses");
 }
 
-Test(election, who_lives_and_does_not_let_us_in_is_unverified_or_refused)
+Test(admission, who_lives_and_does_not_let_us_in_is_unverified_or_refused)
 {
 	static const enum server_class alive[] = {SERVER_FULL, SERVER_DENIED, SERVER_OTHER};
 
@@ -110,7 +110,7 @@ Test(election, who_lives_and_does_not_let_us_in_is_unverified_or_refused)
 	}
 }
 
-Test(election, who_lets_nobody_in_is_waited_for)
+Test(admission, who_lets_nobody_in_is_waited_for)
 {
 	struct server_fact server = of_class(SERVER_FAULTY);
 
@@ -120,7 +120,7 @@ Test(election, who_lets_nobody_in_is_waited_for)
 	expect(ASK(.server = &server, .is_applied = true), ADMIT_YES, "");
 }
 
-Test(election, who_lets_segue_in_no_more_and_was_in_recovery_is_waited_for)
+Test(admission, who_lets_segue_in_no_more_and_was_in_recovery_is_waited_for)
 {
 	struct server_fact server = of_class(SERVER_DENIED);
 
@@ -129,7 +129,7 @@ Test(election, who_lets_segue_in_no_more_and_was_in_recovery_is_waited_for)
 }
 
 /* The store may be early or wrong, and nobody can tell. */
-Test(election, nobody_leaves_a_primary_that_lives_for_one_that_cannot_be_asked)
+Test(admission, nobody_leaves_a_primary_that_lives_for_one_that_cannot_be_asked)
 {
 	struct server_fact server = of_class(SERVER_DENIED);
 
@@ -143,7 +143,7 @@ Test(election, nobody_leaves_a_primary_that_lives_for_one_that_cannot_be_asked)
 	       "is running but rejects");
 }
 
-Test(election, nobody_lets_segue_in_when_none_answers_and_one_denies)
+Test(admission, nobody_lets_segue_in_when_none_answers_and_one_denies)
 {
 	struct server_fact servers[] = {of_class(SERVER_DENIED), of_class(SERVER_REFUSED)};
 
