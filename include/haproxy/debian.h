@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
-#include "haproxy/process_args.h"
+#include "base/string_list.h"
 
 #define DEBIAN_DEFAULTS       "/etc/default/haproxy"
 #define DEBIAN_CONFIG         "/etc/haproxy/haproxy.cfg"
@@ -30,6 +30,9 @@ struct debian_haproxy {
  * systemd.unit(5), Unit File Load Path. */
 bool debian_has_unit(const char *unit);
 bool debian_has_unit_below(const char *root, const char *unit);
+
+/* Appends the files and folders after each -f, and all that follow "--", as they are written. */
+void haproxy_files_of_arguments(char *const *argv, struct string_list *out);
 
 /* A missing file is no error. Call debian_haproxy_free() in any case. */
 bool debian_haproxy_load(const char *file, struct debian_haproxy *out, struct err *err) MUST_CHECK;

@@ -9,9 +9,6 @@
 #include "base/string_list.h"
 #include "config/config.h"
 
-/* Appends the files and folders after each -f, and all that follow "--", as they are written. */
-void haproxy_files_of_arguments(char *const *argv, struct string_list *out);
-
 /* Appends `path`. If it is a folder, appends the files that HAProxy loads from it instead, in the
  * order in which HAProxy loads them. */
 void haproxy_files_expand(const char *path, struct string_list *out);

@@ -224,7 +224,7 @@ static void fell_back_cb(enum install_end end, const char *why, void *arg)
 		enter(driver, CONFIG_FILE_IDLE, -1);
 	else
 		enter(driver, CONFIG_FILE_WAITING, larger(ms, 0));
-	haproxy_reconcile(driver);
+	driver->wake(driver);
 }
 
 /* Puts exactly the bytes of the earlier file back: these need no check_command. NULL: there was
@@ -316,7 +316,7 @@ static void installed_cb(enum install_end end, const char *why, void *arg)
 		enter(driver, CONFIG_FILE_IDLE, -1);
 	else
 		fall_back(driver);
-	haproxy_reconcile(driver);
+	driver->wake(driver);
 }
 
 /* For a file that HAProxy has to load: writes the marker that a reload is owed, and keeps the old
@@ -433,7 +433,7 @@ static void reloaded_cb(bool ok, const char *what, void *arg)
 			haproxy_config_file_new_worker(driver, driver->runtime.read_us);
 		haproxy_runtime_forget(driver);
 	}
-	haproxy_reconcile(driver);
+	driver->wake(driver);
 }
 
 static void warn_once(struct haproxy_driver *driver, const char *event, const char *why,
@@ -563,7 +563,7 @@ static void on_timer(void *arg)
 		                      "answers at the socket");
 	else
 		enter(driver, CONFIG_FILE_IDLE, -1);
-	haproxy_reconcile(driver);
+	driver->wake(driver);
 }
 
 void haproxy_config_file_init(struct haproxy_driver *driver, const char *state_dir)

@@ -58,6 +58,20 @@ static bool take_line(const char *line, struct debian_haproxy *out, struct err *
 	return true;
 }
 
+void haproxy_files_of_arguments(char *const *argv, struct string_list *out)
+{
+	bool only_files = false;
+
+	for (size_t i = 0; argv[i] != NULL; i++) {
+		if (only_files)
+			string_list_add(out, xstrdup(argv[i]));
+		else if (strcmp(argv[i], "--") == 0)
+			only_files = true;
+		else if (strcmp(argv[i], "-f") == 0 && argv[i + 1] != NULL)
+			string_list_add(out, xstrdup(argv[++i]));
+	}
+}
+
 static bool take_arguments(struct debian_haproxy *out, struct err *err)
 {
 	char **argv;

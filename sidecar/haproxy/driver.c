@@ -40,10 +40,13 @@ static void tell_when_done(struct haproxy_driver *driver)
 		                KV_STR("what", "HAProxy and file were as they should be"));
 }
 
-void haproxy_reconcile(struct haproxy_driver *driver)
+static void reconcile(struct haproxy_driver *driver)
 {
 	if (driver->generation == 0)
 		return;
+	if (driver->runtime.new_worker)
+		haproxy_config_file_new_worker(driver, driver->runtime.seen_us);
+	driver->runtime.new_worker = false;
 	haproxy_runtime_reconcile(driver);
 	haproxy_hold_settle(driver);
 	haproxy_config_file_reconcile(driver);
@@ -101,7 +104,7 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 		target_start_clock(target, desired);
 	else
 		target->clock.zxid = desired->zxid;
-	haproxy_reconcile(driver);
+	reconcile(driver);
 	if (!same)
 		haproxy_hold_judge(driver);
 	return true;
@@ -322,6 +325,7 @@ struct target *haproxy_target_create(const struct target_setup *setup)
 	bool has_master = config->master_socket[0] != '\0';
 
 	target_init(&driver->target, &ops, setup);
+	driver->wake = reconcile;
 	driver->socket = shared_queue(setup->hub, config->socket, NULL);
 	if (has_master) {
 		driver->master =

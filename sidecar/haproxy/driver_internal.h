@@ -80,6 +80,8 @@ struct haproxy_runtime {
 	int64_t uptime_s, start_s; /* as HAProxy reported last; -1: not reported */
 	int64_t worker_us;         /* when this worker started; accurate to about 1 s */
 	int64_t read_us;           /* when HAProxy answered last; 0: never */
+	int64_t seen_us;           /* when it answered the time before; 0: never */
+	bool new_worker;           /* has answered, and config_file.c was not told yet */
 	int64_t down_ms;           /* since when HAProxy does not answer; 0: it answers */
 	unsigned failures;         /* batches without a usable reply, in a row */
 	const char *level; /* of the socket, if HAProxy refuses changes there; NULL: level admin */
@@ -185,6 +187,8 @@ struct haproxy_hold {
 
 struct haproxy_driver {
 	struct target target;
+	/* driver.c decides from all facts what to do next. Every callback ends with this call. */
+	void (*wake)(struct haproxy_driver *driver);
 	struct haproxy_queue *socket, *master; /* master: NULL without master_socket */
 	struct reloader *reloader;             /* NULL: a person has to reload HAProxy */
 	unsigned generation;                   /* counts the texts; 0: none yet */
@@ -199,9 +203,6 @@ struct haproxy_driver {
 	struct haproxy_runtime runtime;
 	struct haproxy_config_file file;
 };
-
-/* Decides from all facts what to do next. Every callback ends with this call. */
-void haproxy_reconcile(struct haproxy_driver *driver);
 
 /* --- runtime.c --- */
 
@@ -228,13 +229,6 @@ void haproxy_hold_settle(struct haproxy_driver *driver);
 
 /* Logs, for the first text only, the settings that keep clients from waiting for hold_timeout. */
 void haproxy_hold_judge(const struct haproxy_driver *driver);
-
-/* What HAProxy is to show: the text, or while HELD or FENCED the view that replaces it. */
-const struct haproxy_config *haproxy_wanted(const struct haproxy_driver *driver);
-
-/* Addresses whose existing sessions must not be killed. In a hold these are the addresses of the
- * text: sessions to the primary continue while new clients wait. */
-const struct haproxy_config *haproxy_keep_sessions_at(const struct haproxy_driver *driver);
 
 /* --- config_file.c --- */
 

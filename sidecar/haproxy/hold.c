@@ -83,18 +83,6 @@ bool haproxy_closed_find(const char *primary, struct haproxy_endpoint *out, stru
 	               PORT_LAST);
 }
 
-const struct haproxy_config *haproxy_wanted(const struct haproxy_driver *driver)
-{
-	enum haproxy_hold_state state = driver->hold.state;
-
-	return state == HOLD_HELD || state == HOLD_FENCED ? &driver->hold.view : &driver->config;
-}
-
-const struct haproxy_config *haproxy_keep_sessions_at(const struct haproxy_driver *driver)
-{
-	return driver->hold.state == HOLD_FENCED ? &driver->hold.view : &driver->config;
-}
-
 /* --- the state --- */
 
 /* Sets the state. timer_ms -1: no timer. */
@@ -305,7 +293,7 @@ static bool close_servers(struct haproxy_driver *driver, enum haproxy_hold_recor
 	show(driver, view);
 	if (fence)
 		driver->runtime.cleanup_owed = true; /* also for servers already in maintenance */
-	haproxy_reconcile(driver);
+	driver->wake(driver);
 	return true;
 }
 
@@ -431,7 +419,7 @@ static void on_timer(void *arg)
 	                       "get errors when the connection retries are used up"));
 	enter(driver, HOLD_OPEN, -1);
 	show(driver, NULL);
-	haproxy_reconcile(driver);
+	driver->wake(driver);
 }
 
 void haproxy_hold_judge(const struct haproxy_driver *driver)

@@ -14,20 +14,6 @@
 #include "haproxy/debian.h"
 #include "target/command.h"
 
-void haproxy_files_of_arguments(char *const *argv, struct string_list *out)
-{
-	bool only_files = false;
-
-	for (size_t i = 0; argv[i] != NULL; i++) {
-		if (only_files)
-			string_list_add(out, xstrdup(argv[i]));
-		else if (strcmp(argv[i], "--") == 0)
-			only_files = true;
-		else if (strcmp(argv[i], "-f") == 0 && argv[i + 1] != NULL)
-			string_list_add(out, xstrdup(argv[++i]));
-	}
-}
-
 bool haproxy_files_is_loaded_name(const char *name)
 {
 	return fnmatch("?*.cfg", name, FNM_PERIOD) == 0;

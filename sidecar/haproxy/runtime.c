@@ -37,7 +37,7 @@ static bool is_same_worker(const struct haproxy_runtime *runtime,
  * worker had not confirmed the desired state, or in a hold; else its stale sessions have ended, and
  * a dump of all sessions for each target after each reload is avoided. Clients held in the old
  * worker wait in vain: no command can move them there. */
-static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_t seen_us)
+static void new_worker(struct haproxy_driver *driver, int64_t pid_before)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
 	auto_free char *next =
@@ -66,7 +66,7 @@ static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_
 	if (pid_before != 0)
 		TARGET_LOG(LOG_INFO, &driver->target, "haproxy_restarted",
 		           KV_INT("worker_pid", runtime->info.pid), KV_INT("before", pid_before));
-	haproxy_config_file_new_worker(driver, seen_us);
+	runtime->new_worker = true;
 }
 
 /* Each batch that only reads asks for the level, so that a wrong one is known before a failover. */
@@ -93,9 +93,10 @@ static void take_level(struct haproxy_driver *driver, const struct haproxy_batch
 static void worker_answered(struct haproxy_driver *driver, struct haproxy_batch_reply *reply)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
-	int64_t pid_before = runtime->info.pid, seen_us = runtime->read_us;
+	int64_t pid_before = runtime->info.pid;
 	bool same = is_same_worker(runtime, reply);
 
+	runtime->seen_us = runtime->read_us;
 	runtime->read_us = clock_now_us();
 	if (!same)
 		runtime->worker_us =
@@ -120,7 +121,7 @@ static void worker_answered(struct haproxy_driver *driver, struct haproxy_batch_
 	runtime->down_ms = 0;
 	take_level(driver, reply);
 	if (!same)
-		new_worker(driver, pid_before, seen_us);
+		new_worker(driver, pid_before);
 }
 
 #define BATCH_TIMEOUT_MS     1000
@@ -198,7 +199,7 @@ static void on_timer(void *arg)
 	}
 	enter(driver, RUNTIME_IDLE, -1);
 	runtime->want_read = true;
-	haproxy_reconcile(driver);
+	driver->wake(driver);
 }
 
 /* The first failure is retried at once and not logged. The second one is logged, and after that
@@ -252,7 +253,7 @@ static void reply_cb(const char *text, size_t len, const struct err *err, void *
 		haproxy_batch_free(&reply);
 		enter(driver, RUNTIME_IDLE, -1);
 	}
-	haproxy_reconcile(driver);
+	driver->wake(driver);
 }
 
 static void send_batch(struct haproxy_driver *driver, enum runtime_state state,
@@ -334,17 +335,19 @@ static void session_cleanup_done_cb(const struct session_cleanup_result *result,
 		             clock_backoff_ms(runtime->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
 	else
 		enter(driver, RUNTIME_IDLE, -1);
-	haproxy_reconcile(driver);
+	driver->wake(driver);
 }
 
+/* In a hold, sessions to the primary continue while new clients wait. */
 static void cleanup(struct haproxy_driver *driver)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
+	const struct haproxy_config *keep =
+	    driver->hold.state == HOLD_FENCED ? &driver->hold.view : &driver->config;
 
 	runtime->cleanup_seq = driver->desired_seq;
-	runtime->cleanup =
-	    session_cleanup_start(driver->socket, driver->master, haproxy_keep_sessions_at(driver),
-	                          &runtime->live, session_cleanup_done_cb, driver);
+	runtime->cleanup = session_cleanup_start(driver->socket, driver->master, keep,
+	                                         &runtime->live, session_cleanup_done_cb, driver);
 	enter(driver, RUNTIME_CLEANING, -1);
 }
 
@@ -485,15 +488,19 @@ static void agrees(struct haproxy_driver *driver, const struct haproxy_diff *dif
 	}
 }
 
+/* HAProxy is to show the text, or while HELD or FENCED the view that replaces it. */
 static void compare(struct haproxy_driver *driver)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
+	enum haproxy_hold_state state = driver->hold.state;
+	const struct haproxy_config *wanted =
+	    state == HOLD_HELD || state == HOLD_FENCED ? &driver->hold.view : &driver->config;
 	struct haproxy_diff diff;
 	const struct haproxy_abilities abilities = {.can_add = !runtime->refuses_add,
 	                                            .late_address = runtime->info.major >=
 	                                                            HAPROXY_LATE_ADDRESS_FROM};
 
-	haproxy_diff(haproxy_wanted(driver), &runtime->live, abilities, &diff);
+	haproxy_diff(wanted, &runtime->live, abilities, &diff);
 	strbuf_reset(&runtime->needs);
 	if (diff.needs_reload)
 		strbuf_append_str(&runtime->needs, diff.why.data);
