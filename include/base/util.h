@@ -4,6 +4,7 @@
 #ifndef SEGUE_BASE_UTIL_H
 #define SEGUE_BASE_UTIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,9 @@ void util_cleanup_close(const int *fd);
 
 #define auto_free  __attribute__((cleanup(util_cleanup_free)))
 #define auto_close __attribute__((cleanup(util_cleanup_close)))
+
+/* Frees *text and sets it to `now`, which it takes over. True if that changes it; NULL is "". */
+bool util_replace(char **text, char *now);
 
 /* Like calloc, realloc, strdup, ...; without memory they print one line and call abort(). */
 void *xcalloc(size_t count, size_t size) __attribute__((malloc)) MUST_CHECK;

@@ -61,3 +61,11 @@ char *xasprintf(const char *fmt, ...)
 	va_end(args);
 	return checked(out);
 }
+
+bool util_replace(char **text, char *now)
+{
+	auto_free char *before = *text;
+
+	*text = now;
+	return strcmp(before != NULL ? before : "", now != NULL ? now : "") != 0;
+}

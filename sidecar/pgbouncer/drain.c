@@ -2,7 +2,6 @@
  * SHOW proves that a database has drained. The answer to PAUSE does not, because PgBouncer answers
  * all waiting admin clients together. */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -268,7 +267,7 @@ static void pg_ping_answer(enum pg_ping_answer answer, void *arg)
 	driver->busy = false;
 	driver->drain.old = answer;
 	driver->drain.probed_ms = clock_now_ms();
-	pgbouncer_reconcile(driver);
+	driver->wake(driver);
 }
 
 void pgbouncer_ping(struct pgbouncer_driver *driver, const char *database, int64_t timeout_ms,

@@ -92,36 +92,6 @@ static struct pgbouncer_driver *driver_of(struct target *target)
 	return (struct pgbouncer_driver *)target;
 }
 
-/* --- completion of a move --- */
-
-static bool is_followed(const struct pgbouncer_driver *driver)
-{
-	const struct pgbouncer_facts *facts = &driver->facts;
-
-	return driver->generation != 0 && driver->confirmed == driver->generation &&
-	       !facts->console_down && !facts->moved && driver->record.count == 0 && !facts->held &&
-	       !facts->install_due && !facts->reload_owed && !facts->serve_owed &&
-	       !facts->cleanup_owed && !facts->waiting && !facts->blocked;
-}
-
-void pgbouncer_log_done(struct pgbouncer_driver *driver)
-{
-	struct move_clock *clock = &driver->target.clock;
-
-	if (clock->told || !is_followed(driver))
-		return;
-	clock->told = true;
-	driver->failures = 0;
-	(void)pgbouncer_replace(&driver->problem, NULL);
-	if (clock->summary.len > 0)
-		target_tell_moved(&driver->target, clock->summary.data);
-	else if (clock->end_us[MOVE_PERSISTED] != 0)
-		target_tell_moved(&driver->target, "the file only");
-	else
-		target_log_clock(&driver->target, "in_sync",
-		                 "PgBouncer and the file were already correct");
-}
-
 /* --- a new text --- */
 
 /* Logs databases that the first text of this process drops: a template or a var was changed while
@@ -145,10 +115,10 @@ static void replace_text(struct pgbouncer_driver *driver, const struct desired *
 {
 	pgbouncer_ini_free(&driver->ini);
 	driver->ini = *ini;
-	(void)pgbouncer_replace(&driver->text, xstrndup(desired->text, desired->len));
+	(void)util_replace(&driver->text, xstrndup(desired->text, desired->len));
 	driver->len = desired->len;
-	(void)pgbouncer_replace(&driver->primary,
-	                        desired->primary != NULL ? xstrdup(desired->primary) : NULL);
+	(void)util_replace(&driver->primary,
+	                   desired->primary != NULL ? xstrdup(desired->primary) : NULL);
 	driver->primary_port = desired->primary_port;
 	driver->generation++;
 	driver->facts.has_text = true;
@@ -340,7 +310,7 @@ static void status(const struct target *target, struct target_status *out)
 	                                driver->foreign,       driver->ini_differs};
 
 	*out = (struct target_status){
-	    .in_sync = is_followed(driver) && driver->ini_trouble == NULL,
+	    .in_sync = pgbouncer_is_followed(driver) && driver->ini_trouble == NULL,
 	    .problem = "",
 	    .step = pgbouncer_step_info(driver->step)->name,
 	    .old_sessions = driver->stale_left,
@@ -393,6 +363,7 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	struct err err;
 
 	target_init(&driver->target, &ops, setup);
+	driver->wake = pgbouncer_reconcile;
 	driver->facts.cleanup_owed = true;
 	driver->max_db_connections = driver->min_pool_size = -1;
 	driver->listen_port = -1;

@@ -46,8 +46,10 @@ bool pauser_is_done(const struct pauser *pauser); /* none is pending */
 void pauser_forget_unsent(struct pauser *pauser);
 void pauser_stop(struct pauser *pauser); /* closes every console that has a PAUSE pending */
 
-#define PGBOUNCER_RETRY_MS 15000 /* PgBouncer's default of server_login_retry */
-#define PGBOUNCER_MOVE_MS  5000  /* for the rest of a move, after pause_timeout */
+#define PGBOUNCER_RETRY_MS         15000 /* PgBouncer's default of server_login_retry */
+#define PGBOUNCER_BACKOFF_FIRST_MS 1000  /* the wait after a failure */
+#define PGBOUNCER_BACKOFF_MAX_MS   30000
+#define PGBOUNCER_MOVE_MS          5000 /* for the rest of a move, after pause_timeout */
 #define PGBOUNCER_RESUMED_HERE \
 	"clients are resumed at the servers that PgBouncer has configured now"
 #define PGBOUNCER_POLL_FIRST_MS 2 /* the first interval of a poll that clients wait for */
@@ -83,6 +85,7 @@ struct pgbouncer_drain {
 
 struct pgbouncer_driver {
 	struct target target;
+	void (*wake)(struct pgbouncer_driver *driver);
 	struct console *console; /* B: all commands but PAUSE */
 	struct pauser *pauser;   /* A: PAUSE */
 	struct pg_ping *pg_ping;
@@ -152,14 +155,13 @@ struct pgbouncer_driver {
 	bool unread_logged;   /* logged that pgbouncer.ini cannot be read here */
 };
 
-/* --- driver.c --- */
-
-void pgbouncer_log_done(struct pgbouncer_driver *driver);
-
 /* --- engine.c --- */
 
-/* Decides what to do next from all facts. Every callback ends with it. */
+/* Decides what to do next from all facts. Every callback ends with it; a step's by `wake`. */
 void pgbouncer_reconcile(struct pgbouncer_driver *driver);
+bool pgbouncer_is_followed(const struct pgbouncer_driver *driver); /* nothing is left to do */
+
+/* --- commands.c: console B, and the wait after a failure --- */
 
 /* Each sends something on console B. No other step runs until the answer. */
 void pgbouncer_show(struct pgbouncer_driver *driver, const char *sql, pgbouncer_shown_cb *shown);
@@ -170,17 +172,10 @@ void pgbouncer_script_run(struct pgbouncer_driver *driver, pgbouncer_done_cb *do
 void pgbouncer_script_name(struct pgbouncer_driver *driver, const char *verb, const char *name);
 void pgbouncer_script_recorded(struct pgbouncer_driver *driver, const char *verb);
 
-/* Frees *text and sets it to `now`, which it takes over. True if that changes it; NULL is "". */
-bool pgbouncer_replace(char **text, char *now);
-
 /* Logs `problem` as an error and waits before the next try: a shorter time while clients wait. */
 void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const char *problem,
                     const char *next);
-
-/* True if the text leads this database to the primary, as far as is known. Only such databases are
- * paused for a move. */
-bool pgbouncer_is_primarys(const struct pgbouncer_driver *driver,
-                           const struct pgbouncer_database *database);
+void pgbouncer_wait(struct pgbouncer_driver *driver, int64_t first_ms, int64_t max_ms);
 
 /* --- read_live.c: the answers to SHOW --- */
 
@@ -189,6 +184,10 @@ void pgbouncer_step_read(struct pgbouncer_driver *driver);
 bool pgbouncer_take_live(struct pgbouncer_driver *driver, const struct pgbouncer_table *table);
 void pgbouncer_compare(struct pgbouncer_driver *driver);
 void pgbouncer_step_cleanup(struct pgbouncer_driver *driver);
+/* True if the text leads this database to the primary, as far as is known. Only such databases are
+ * paused for a move. */
+bool pgbouncer_is_primarys(const struct pgbouncer_driver *driver,
+                           const struct pgbouncer_database *database);
 
 /* --- main_file.c: no RELOAD while pgbouncer.ini would not load --- */
 
@@ -231,7 +230,7 @@ void pgbouncer_step_resume(struct pgbouncer_driver *driver);
 void pgbouncer_step_shorten_retry(struct pgbouncer_driver *driver);
 void pgbouncer_step_wait_served(struct pgbouncer_driver *driver);
 void pgbouncer_step_restore(struct pgbouncer_driver *driver);
-/* Work that can wait until clients are served: fsync, staging the next record, the marker. */
-void pgbouncer_settle(struct pgbouncer_driver *driver);
+/* Writes the marker of an owed RELOAD. */
+bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err) MUST_CHECK;
 
 #endif

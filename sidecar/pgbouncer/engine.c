@@ -1,185 +1,15 @@
 /* The engine of the PgBouncer target: gathers the facts, calls pgbouncer_plan(), runs the step, and
  * repeats until it has to wait for an answer or a timer. It also enforces the deadlines at which
  * clients are resumed. No other state can delay those. */
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/timer.h"
 #include "driver_internal.h"
-#include "pgbouncer/model/diff.h"
+#include "target/install.h"
 
-#define RETRY_FIRST_MS    1000
-#define RETRY_MAX_MS      30000
-#define PAUSED_FIRST_MS   50 /* while clients wait, or PgBouncer may be restarting */
-#define PAUSED_MAX_MS     500
-#define HELD_MAX_MS       1500 /* in a hold a difference is corrected within 2 s */
-#define RESTART_MAX_MS    1000
 #define FRESH_MS          50
 #define BLOCKED_MS        500
 #define BLOCKED_REREAD_MS 1000
 #define STEPS_IN_A_ROW    32 /* that need no answer; more would be an error in the plan */
-
-/* --- failures --- */
-
-static void pgbouncer_wait(struct pgbouncer_driver *driver, int64_t first_ms, int64_t max_ms)
-{
-	driver->wait_ms = clock_backoff_ms(++driver->failures, first_ms, max_ms);
-	driver->facts.waiting = true;
-}
-
-bool pgbouncer_replace(char **text, char *now)
-{
-	auto_free char *before = *text;
-
-	*text = now;
-	return strcmp(before != NULL ? before : "", now != NULL ? now : "") != 0;
-}
-
-void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const char *problem,
-                    const char *next)
-{
-	bool held = driver->facts.held, paused = held || driver->record.count > 0;
-	auto_free char *when = NULL;
-
-	pgbouncer_wait(driver, paused ? PAUSED_FIRST_MS : RETRY_FIRST_MS,
-	               held     ? HELD_MAX_MS
-	               : paused ? PAUSED_MAX_MS
-	                        : RETRY_MAX_MS);
-	(void)pgbouncer_replace(&driver->problem, xstrdup(problem));
-	when = xasprintf("%s; next try in %" PRId64 " ms, or when the rendered text changes", next,
-	                 driver->wait_ms);
-	target_fail(&driver->target, event, problem, when);
-}
-
-/* --- console B --- */
-
-static const char *advice(const struct err *err, bool *lasting)
-{
-	*lasting = true;
-	if (pgbouncer_problem_of(err->message) == PGBOUNCER_NOT_ALLOWED)
-		return "run segue as the user that PgBouncer runs as, the owner of its unix socket "
-		       "(User= of the unit), or name in console a user of admin_users who has a "
-		       "password in passfile";
-	if (strstr(err->message, "password") != NULL || strstr(err->message, "auth") != NULL)
-		return "check user and passfile in \"console\" (passfile needs mode 0600; its host "
-		       "field is the directory of the unix socket)";
-	*lasting = false;
-	return "check that PgBouncer is running and that \"console\" connects to it. segue keeps "
-	       "its file up to date and tries again every second";
-}
-
-/* The first loss is retried at once and not logged. The second one is logged, once. */
-static void console_lost(struct pgbouncer_driver *driver, const struct err *err)
-{
-	bool lasting, first = driver->down_ms == 0;
-	const char *next = advice(err, &lasting);
-
-	driver->facts.live_known = false;
-	driver->facts.console_down = true;
-	if (first) {
-		driver->down_ms = clock_now_ms();
-		return;
-	}
-	pgbouncer_read_main_file(driver); /* a RELOAD by somebody may be the cause */
-	(void)pgbouncer_replace(&driver->problem, xstrdup(err->message));
-	pgbouncer_wait(driver, lasting ? RETRY_FIRST_MS : PAUSED_FIRST_MS,
-	               lasting ? RETRY_MAX_MS : RESTART_MAX_MS);
-	if (driver->down_logged)
-		return;
-	driver->down_logged = true;
-	TARGET_LOG(LOG_ERROR, &driver->target, "pgbouncer_unreachable", KV_ERR(err),
-	           KV_STR("next", next));
-}
-
-/* Some refusals say that there was nothing to do. */
-static bool is_refusal(const struct err *err)
-{
-	enum pgbouncer_problem problem =
-	    err != NULL ? pgbouncer_problem_of(err->message) : PGBOUNCER_NOT_PAUSED;
-
-	return problem != PGBOUNCER_NOT_PAUSED && problem != PGBOUNCER_NO_DATABASE;
-}
-
-static void script_next(struct pgbouncer_driver *driver);
-
-static void answer_cb(const struct pgbouncer_table *table, const struct err *err, bool lost,
-                      void *arg)
-{
-	struct pgbouncer_driver *driver = arg;
-
-	driver->busy = false;
-	if (lost) {
-		string_list_free(&driver->script);
-		console_lost(driver, err);
-	} else {
-		if (is_refusal(err))
-			driver->refusal = *err;
-		if (driver->shown != NULL)
-			driver->shown(driver, table);
-		else
-			script_next(driver);
-	}
-	pgbouncer_reconcile(driver);
-}
-
-static void send_query(struct pgbouncer_driver *driver, const char *sql)
-{
-	driver->busy = true;
-	console_query(driver->console, sql, pgbouncer_step_info(driver->step)->deadline_ms,
-	              answer_cb, driver);
-}
-
-void pgbouncer_show(struct pgbouncer_driver *driver, const char *sql, pgbouncer_shown_cb *shown)
-{
-	driver->shown = shown;
-	driver->refusal.message[0] = '\0';
-	send_query(driver, sql);
-}
-
-static void script_next(struct pgbouncer_driver *driver)
-{
-	const struct err refusal = driver->refusal;
-
-	if (driver->script_at < driver->script.count) {
-		send_query(driver, driver->script.items[driver->script_at++]);
-		return;
-	}
-	string_list_free(&driver->script);
-	if (driver->done != NULL)
-		driver->done(driver, refusal.message[0] != '\0' ? &refusal : NULL);
-}
-
-void pgbouncer_script_run(struct pgbouncer_driver *driver, pgbouncer_done_cb *done)
-{
-	driver->shown = NULL;
-	driver->done = done;
-	driver->script_at = 0;
-	driver->refusal.message[0] = '\0';
-	script_next(driver);
-}
-
-void pgbouncer_command(struct pgbouncer_driver *driver, const char *sql, pgbouncer_done_cb *done)
-{
-	string_list_printf(&driver->script, "%s", sql);
-	pgbouncer_script_run(driver, done);
-}
-
-void pgbouncer_script_name(struct pgbouncer_driver *driver, const char *verb, const char *name)
-{
-	auto_strbuf struct strbuf quoted = STRBUF_INIT;
-	struct err ignored; /* set_desired() has checked the names */
-
-	if (pgbouncer_quote_name(name, &quoted, &ignored))
-		string_list_printf(&driver->script, "%s %s", verb, quoted.data);
-}
-
-void pgbouncer_script_recorded(struct pgbouncer_driver *driver, const char *verb)
-{
-	for (size_t i = 0; i < driver->record.count; i++)
-		pgbouncer_script_name(driver, verb, driver->record.names[i]);
-}
 
 /* --- deadlines --- */
 
@@ -213,7 +43,8 @@ static void keep_deadlines(struct pgbouncer_driver *driver, int64_t now_ms)
 	if (facts->let_go && !ours) {
 		facts->let_go = facts->reloaded = false;
 		if (facts->has_text && facts->moved && !facts->held && !facts->blocked)
-			pgbouncer_wait(driver, RETRY_FIRST_MS, RETRY_MAX_MS);
+			pgbouncer_wait(driver, PGBOUNCER_BACKOFF_FIRST_MS,
+			               PGBOUNCER_BACKOFF_MAX_MS);
 	}
 	if (driver->fenced)
 		return;
@@ -239,6 +70,62 @@ static void set_alarm(struct pgbouncer_driver *driver, int64_t now_ms)
 		timer_start(driver->alarm, at_ms - now_ms);
 	else
 		timer_stop(driver->alarm);
+}
+
+/* --- completion of a move --- */
+
+bool pgbouncer_is_followed(const struct pgbouncer_driver *driver)
+{
+	const struct pgbouncer_facts *facts = &driver->facts;
+
+	return driver->generation != 0 && driver->confirmed == driver->generation &&
+	       !facts->console_down && !facts->moved && driver->record.count == 0 && !facts->held &&
+	       !facts->install_due && !facts->reload_owed && !facts->serve_owed &&
+	       !facts->cleanup_owed && !facts->waiting && !facts->blocked;
+}
+
+static void log_done(struct pgbouncer_driver *driver)
+{
+	struct move_clock *clock = &driver->target.clock;
+
+	if (clock->told || !pgbouncer_is_followed(driver))
+		return;
+	clock->told = true;
+	driver->failures = 0;
+	(void)util_replace(&driver->problem, NULL);
+	if (clock->summary.len > 0)
+		target_tell_moved(&driver->target, clock->summary.data);
+	else if (clock->end_us[MOVE_PERSISTED] != 0)
+		target_tell_moved(&driver->target, "the file only");
+	else
+		target_log_clock(&driver->target, "in_sync",
+		                 "PgBouncer and the file were already correct");
+}
+
+/* Work that can wait until clients are served: fsync, staging the next record, the marker. */
+static void settle(struct pgbouncer_driver *driver)
+{
+	auto_free char *path = NULL;
+	struct err err;
+
+	if (driver->unsynced)
+		path = install_path(driver->target.config, &err);
+	if (driver->unsynced && (path == NULL || !file_sync(path, &err)))
+		TARGET_LOG(
+		    LOG_WARNING, &driver->target, "not_synced", KV_ERR(&err),
+		    KV_STR("next", "after a power failure the file may have its previous content"));
+	driver->unsynced = false;
+	pgbouncer_stage_record(driver);
+	if (driver->restore_ms != 0) {
+		if (!pgbouncer_mark(driver, &err))
+			TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(&err),
+			           KV_STR("next",
+			                  "if segue is killed now, server_login_retry stays at "
+			                  "0.1 until a RELOAD"));
+	} else if (driver->marked) {
+		driver->marked = false;
+		target_marker_remove(&driver->target);
+	}
 }
 
 /* --- the loop --- */
@@ -300,8 +187,8 @@ static void step_idle(struct pgbouncer_driver *driver)
 	int64_t other_ms =
 	    driver->facts.blocked ? BLOCKED_REREAD_MS : driver->restore_ms - clock_now_ms();
 
-	pgbouncer_log_done(driver);
-	pgbouncer_settle(driver);
+	log_done(driver);
+	settle(driver);
 	if ((driver->facts.blocked || driver->restore_ms != 0) && other_ms < wait_ms)
 		wait_ms = other_ms;
 	timer_start(driver->timer, wait_ms);

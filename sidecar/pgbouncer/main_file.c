@@ -4,8 +4,6 @@
  * the output; if it never did, `console` leads to another PgBouncer. So pgbouncer.ini is read here,
  * as PgBouncer would read it, before each RELOAD and at each re-read of the live state, but not
  * while a drain is polled. */
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "driver_internal.h"
@@ -16,7 +14,7 @@
 static void set_problem(struct pgbouncer_driver *driver, char *problem, const char *file)
 {
 	driver->facts.blocked = problem != NULL;
-	if (!pgbouncer_replace(&driver->ini_problem, problem))
+	if (!util_replace(&driver->ini_problem, problem))
 		return;
 	if (problem == NULL) {
 		TARGET_LOG(LOG_INFO, &driver->target, "pgbouncer_ini_right", KV_STR("file", file));
@@ -33,7 +31,7 @@ static void set_problem(struct pgbouncer_driver *driver, char *problem, const ch
  * `trouble`. */
 static void set_trouble(struct pgbouncer_driver *driver, char *trouble)
 {
-	if (!pgbouncer_replace(&driver->ini_trouble, trouble) || trouble == NULL)
+	if (!util_replace(&driver->ini_trouble, trouble) || trouble == NULL)
 		return;
 	TARGET_LOG(LOG_ERROR, &driver->target, "pgbouncer_ini_trouble", KV_STR("error", trouble),
 	           KV_STR("next", "correct it before the next failover or start of PgBouncer; "
@@ -68,7 +66,7 @@ static void log_differs(struct pgbouncer_driver *driver, const struct pgbouncer_
 
 	next_start_differs(&driver->config, found, true, &differs);
 	string_list_join(&differs, "; ", &now);
-	if (pgbouncer_replace(&driver->ini_differs, strbuf_detach(&now)) && differs.count > 0)
+	if (util_replace(&driver->ini_differs, strbuf_detach(&now)) && differs.count > 0)
 		TARGET_LOG(LOG_WARNING, &driver->target, "pgbouncer_ini_differs",
 		           KV_STR("what", driver->ini_differs),
 		           KV_STR("next", "segue does nothing: restart PgBouncer at a convenient "

@@ -1,9 +1,6 @@
 /* Up to PAUSE: selects the databases, saves the hold record (nothing else tells segue's pauses from
  * a person's), and waits until no login to a server is in progress. PAUSE would cut such a login,
  * and PgBouncer would take the server for one that is down. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/timer.h"
 #include "driver_internal.h"
@@ -21,15 +18,6 @@
 /* A database that has a server connection gets no second one. A database without any may still
  * start one. */
 #define LIMIT "SET max_db_connections='1'"
-
-bool pgbouncer_is_primarys(const struct pgbouncer_driver *driver,
-                           const struct pgbouncer_database *database)
-{
-	if (database->host[0] == '\0')
-		return false;
-	return driver->primary == NULL || (database->port == driver->primary_port &&
-	                                   strcmp(database->host, driver->primary) == 0);
-}
 
 /* In a hold: databases that lead to the primary now. In a move: those that will lead to it. A
  * read-only database is moved without PAUSE: nothing can be written to the wrong server. A disabled
@@ -192,7 +180,7 @@ static void early_answer(enum pg_ping_answer answer, void *arg)
 	}
 	if (driver->step == PGBOUNCER_PAUSE)
 		timer_stop(driver->timer);
-	pgbouncer_reconcile(driver);
+	driver->wake(driver);
 }
 
 static void pools_shown(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
@@ -298,5 +286,5 @@ void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, voi
 	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
 	if (driver->step == PGBOUNCER_DRAIN && pauser_is_done(driver->pauser))
 		timer_stop(driver->timer);
-	pgbouncer_reconcile(driver);
+	driver->wake(driver);
 }

@@ -54,7 +54,7 @@ static void log_foreign(struct pgbouncer_driver *driver)
 		strbuf_printf(&now, "%s%s is %s", now.len > 0 ? ", " : "", name,
 		              live->disabled ? "disabled" : "paused");
 	}
-	if (pgbouncer_replace(&driver->foreign, strbuf_detach(&now)) && *driver->foreign != '\0')
+	if (util_replace(&driver->foreign, strbuf_detach(&now)) && *driver->foreign != '\0')
 		TARGET_LOG(LOG_WARNING, &driver->target, "paused_by_others",
 		           KV_STR("what", driver->foreign),
 		           KV_STR("next", "segue did not do this: it keeps the address up to date, "
@@ -97,7 +97,7 @@ static void came_back(struct pgbouncer_driver *driver)
 		           KV_MS("away_ms", (clock_now_ms() - driver->down_ms) * 1000));
 	if (driver->down_ms != 0) {
 		driver->failures = 0;
-		(void)pgbouncer_replace(&driver->problem, NULL);
+		(void)util_replace(&driver->problem, NULL);
 	}
 	driver->down_logged = false;
 	driver->down_ms = 0;
@@ -128,6 +128,15 @@ bool pgbouncer_take_live(struct pgbouncer_driver *driver, const struct pgbouncer
 }
 
 /* --- server connections to an old address --- */
+
+bool pgbouncer_is_primarys(const struct pgbouncer_driver *driver,
+                           const struct pgbouncer_database *database)
+{
+	if (database->host[0] == '\0')
+		return false;
+	return driver->primary == NULL || (database->port == driver->primary_port &&
+	                                   strcmp(database->host, driver->primary) == 0);
+}
 
 /* If the table cannot be read, no connection counts as left. */
 static unsigned count_stale(const struct pgbouncer_driver *driver,
@@ -241,8 +250,7 @@ static void config_shown(struct pgbouncer_driver *driver, const struct pgbouncer
 	driver->config_asked = true;
 	pgbouncer_table_free(&driver->config);
 	if (table != NULL) {
-		(void)pgbouncer_replace(&driver->listen_addr,
-		                        address != NULL ? xstrdup(address) : NULL);
+		(void)util_replace(&driver->listen_addr, address != NULL ? xstrdup(address) : NULL);
 		driver->listen_port = setting(table, "listen_port", 1);
 		pgbouncer_table_copy(table, &driver->config);
 	}

@@ -1,7 +1,6 @@
 /* From drained pools to clients that continue: installs the file, then RELOAD, then RESUME. Clients
  * do not wait for the fsync of the file. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -170,36 +169,10 @@ void pgbouncer_step_restore(struct pgbouncer_driver *driver)
 
 /* --- the file --- */
 
-/* Writes the marker of an owed RELOAD. */
-static bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err)
+bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err)
 {
 	driver->marked = driver->marked || target_marker_write(&driver->target, 0, err);
 	return driver->marked;
-}
-
-void pgbouncer_settle(struct pgbouncer_driver *driver)
-{
-	auto_free char *path = NULL;
-	struct err err;
-
-	if (driver->unsynced)
-		path = install_path(driver->target.config, &err);
-	if (driver->unsynced && (path == NULL || !file_sync(path, &err)))
-		TARGET_LOG(
-		    LOG_WARNING, &driver->target, "not_synced", KV_ERR(&err),
-		    KV_STR("next", "after a power failure the file may have its previous content"));
-	driver->unsynced = false;
-	pgbouncer_stage_record(driver);
-	if (driver->restore_ms != 0) {
-		if (!pgbouncer_mark(driver, &err))
-			TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(&err),
-			           KV_STR("next",
-			                  "if segue is killed now, server_login_retry stays at "
-			                  "0.1 until a RELOAD"));
-	} else if (driver->marked) {
-		driver->marked = false;
-		target_marker_remove(&driver->target);
-	}
 }
 
 /* If segue crashes between the rename and the RELOAD, the hold record shows that a RELOAD is owed;
