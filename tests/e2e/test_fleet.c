@@ -381,7 +381,7 @@ Test(fleet_run, bad_bytes_are_shown_with_path_and_zxid)
 	expect(&output, "UNREADABLE");
 	expect(&output,
 	       lab_printf(fleet_stage.lab,
-	                  "znode " ARMADA_NODES "/stray (mzxid %" PRId64 "): no JSON", bad));
+	                  "znode " ARMADA_NODES "/stray (mzxid %" PRId64 "): not JSON", bad));
 	expect(&output, "the value is \"\\x1bnonsense\"");
 	cr_assert_eq(
 	    fleet_stage_run(&fleet_stage, &output, "wait", "orders", "--timeout", "2s", NULL), 0,

@@ -188,13 +188,13 @@ Test(run_text_check, a_text_for_one_primary_only_is_refused_or_told)
 	                       "{{^primary}}127.0.0.1:1{{/primary}}\n",
 	                  lab_backend_port(run.backends[0]));
 	hup(&run, port);
-	expect_log(&run, "event=config_problem", "right only for the primary of now");
-	expect_check(&run, 1, "right only for the primary of now");
+	expect_log(&run, "event=config_problem", "leads only to the present primary");
+	expect_check(&run, 1, "leads only to the present primary");
 	lab_process_stop(lab_segue_process(run.segue));
 	lab_segue_start(run.segue);
-	expect_log(&run, "event=text_alarm", "right only for the primary of now");
+	expect_log(&run, "event=text_alarm", "leads only to the present primary");
 	cr_assert(run_wait_settled(&run));
-	expect_said(&run, "/status", 200, "ALARM: haproxy/local: the text is right only for");
+	expect_said(&run, "/status", 200, "ALARM: haproxy/local: the text leads only to");
 
 	run_set_primary(&run, 1);
 	cr_assert(run_wait_reaches(&run, 1));
