@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fixtures/failover_stage.h"
 #include "fixtures/run_stage.h"
@@ -198,6 +199,16 @@ static void must_refuse_pin(struct failover_stage *failover_stage, uint16_t port
 	cr_expect_not_null(strstr(output, "nothing was changed (use --force"), "%s", output);
 }
 
+/* segue pin knows the cluster by the state file, which is written after the move. */
+static bool identifier_is_saved(void *arg)
+{
+	struct failover_stage *failover_stage = arg;
+	const char *file = lab_path(failover_stage->lab, "state/orders.json");
+
+	return access(file, F_OK) == 0 &&
+	       strstr(lab_read_file(failover_stage->lab, file), "\"system_identifier\"") != NULL;
+}
+
 Test(run_override, a_pin_to_what_is_no_primary_of_the_cluster_is_refused_without_force)
 {
 	struct lab_pg *other;
@@ -209,6 +220,7 @@ Test(run_override, a_pin_to_what_is_no_primary_of_the_cluster_is_refused_without
 	must_refuse_pin(&failover_stage, failover_stage_port(&failover_stage, 1),
 	                "is a standby: promote it first");
 	must_refuse_pin(&failover_stage, 1, "cannot be asked: refused");
+	cr_assert(lab_wait_until(identifier_is_saved, &failover_stage, RUN_TIMEOUT_MS));
 	must_refuse_pin(&failover_stage, lab_pg_port(other, 0), "has system identifier");
 	cr_expect_eq(lab_segue_count_log(failover_stage.segue, "event=pinned", NULL), 0);
 	output = pin(&failover_stage, failover_stage_port(&failover_stage, 0), false, 0);

@@ -1,5 +1,6 @@
 /* Layout plain: what znodes of other tools may hold. */
 #include "layout_helper.h"
+#include "topology/layout_fields.h"
 
 static void expect_text(const char *text, const char *what, const char *got, const char *expected)
 {
