@@ -130,8 +130,10 @@ void process_exec(struct lab_process *process, const char *const *argv, bool as_
 void process_fork(struct lab_process *process, int (*fn)(void *arg), void *arg, bool as_postgres)
 {
 	if (fork_child(process, as_postgres)) {
-		int status = fn(arg);
+		int status;
 
+		signal(SIGPIPE, SIG_IGN); /* a false server outlives a client that goes away */
+		status = fn(arg);
 		fflush(NULL);
 		_exit(status);
 	}
