@@ -162,9 +162,8 @@ Test(check, what_somebody_new_runs_into_is_told_with_its_cure)
 	    "written: start segue publish");
 	expect_line(printed, "/none.mustache: correct template, copy one from "
 	                     "/usr/share/segue/templates");
-	expect_line(printed,
-	            "/none: cannot create a file there: No such file or directory: "
-	            "create it, writable for the group of segue: install -d -g ");
+	expect_line(printed, "/none: cannot create a file there: No such file or directory: "
+	                     "create it, writable for the group of segue: install -d -g ");
 	expect_line(printed, lab_printf(lab,
 	                                "there has to be: stats socket %s/none.sock mode 660 "
 	                                "level admin\n",
@@ -265,7 +264,8 @@ Test(check, what_is_wrong_is_found_all_at_once)
 	expect_line(printed, "warn  cluster/b: /segue/b/master does not exist: ");
 	expect_line(printed, "FAIL  haproxy/g: ");
 	expect_line(printed, "bad.mustache:1:");
-	expect_line(printed, "/no: cannot create a file there: No such file or directory: create it");
+	expect_line(printed,
+	            "/no: cannot create a file there: No such file or directory: create it");
 	expect_line(printed, "nobody-of-segue");
 	expect_line(printed, "no.sock: ");
 	expect_line(printed, "FAIL  file/f: ");
