@@ -144,7 +144,16 @@ const struct config_cluster *config_cluster_find(const struct config *config, co
 size_t config_haproxy_first(const struct config *config, size_t target);
 
 const char *config_target_kind_name(enum config_target_kind kind); /* "haproxy", ... */
-const char *config_layout_name(enum config_layout layout);         /* "segue", ... */
+
+#define CONFIG_LABEL_MAX 256 /* bytes; a longer one is cut */
+/* Writes "haproxy/NAME", as logs name a target. Returns `out`. */
+char *config_target_label(enum config_target_kind kind, const char *name,
+                          char out[CONFIG_LABEL_MAX]);
+/* The same for a struct config_target, until the end of the block. */
+#define CONFIG_LABEL(target) \
+	config_target_label((target)->kind, (target)->name, (char[CONFIG_LABEL_MAX]){0})
+
+const char *config_layout_name(enum config_layout layout); /* "segue", ... */
 
 /* Prints the key table as a commented sample file that can be loaded as it is. */
 void config_print_sample(FILE *out);

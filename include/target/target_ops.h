@@ -134,7 +134,7 @@ int64_t target_fail_retry(struct target *target, const char *event, const char *
 /* Logs an event with the cluster and the target. A line about a problem says what happens next. */
 #define TARGET_LOG(level, target, event, ...)                                \
 	LOG_EMIT(level, event, KV_STR("cluster", (target)->config->cluster), \
-	         KV_STR("target", (target)->config->name), __VA_ARGS__)
+	         KV_STR("target", CONFIG_LABEL((target)->config)), __VA_ARGS__)
 /* The same with the zxid of the text. */
 #define TARGET_LOG_ZXID(level, target, event, ...) \
 	TARGET_LOG(level, target, event, KV_INT("zxid", (target)->clock.zxid), __VA_ARGS__)

@@ -127,8 +127,7 @@ static const struct config_target *find_target(const struct config *config, cons
 	for (size_t i = 0; i < config->target_count; i++) {
 		const struct config_target *target = &config->targets[i];
 
-		strbuf_printf(&names, "%s%s/%s", i > 0 ? ", " : "",
-		              config_target_kind_name(target->kind), target->name);
+		strbuf_printf(&names, "%s%s", i > 0 ? ", " : "", CONFIG_LABEL(target));
 		if (is_named(target, wanted)) {
 			found = target;
 			matches++;

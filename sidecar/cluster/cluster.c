@@ -43,9 +43,8 @@ void cluster_set_alarm(const struct cluster *cluster, const struct config_target
 
 	if (entry != NULL && target_set_alarm(entry->target, alarm))
 		LOG_EMIT(on ? LOG_ERROR : LOG_INFO, on ? "target_alarm" : "target_alarm_over",
-		         KV_STR("cluster", target->cluster),
-		         KV_STR("kind", config_target_kind_name(target->kind)),
-		         KV_STR("target", target->name), KV_STR("alarm", on ? alarm : NULL));
+		         KV_STR("cluster", target->cluster), KV_STR("target", CONFIG_LABEL(target)),
+		         KV_STR("alarm", on ? alarm : NULL));
 }
 
 static bool drives_pgbouncer(const struct cluster *cluster)
@@ -274,11 +273,10 @@ static void look_at_text(const struct cluster *cluster, struct cluster_target *e
 		add(&alarm, err.message);
 	if (alarm.len == 0)
 		return;
-	entry->alarm =
-	    xasprintf("%s/%s: %s", config_target_kind_name(target->kind), target->name, alarm.data);
+	entry->alarm = xasprintf("%s: %s", CONFIG_LABEL(target), alarm.data);
 	log_warning("text_alarm", KV_STR("cluster", cluster->config->name),
-	            KV_STR("target", target->name), KV_STR("template", target->template_file),
-	            KV_STR("found", alarm.data),
+	            KV_STR("target", CONFIG_LABEL(target)),
+	            KV_STR("template", target->template_file), KV_STR("found", alarm.data),
 	            KV_STR("next", "applied nevertheless; check the template and its var. lines in "
 	                           "segue.ini, then reload segue"));
 }
@@ -310,7 +308,8 @@ static void apply_target(struct cluster *cluster, struct cluster_target *entry, 
 	}
 	if (!ok)
 		log_error("render_refused", KV_STR("cluster", cluster->config->name),
-		          KV_STR("target", entry->config->name), KV_INT("zxid", desired.zxid),
+		          KV_STR("target", CONFIG_LABEL(entry->config)),
+		          KV_INT("zxid", desired.zxid),
 		          KV_STR("template", entry->config->template_file), KV_ERR(&err),
 		          KV_STR("next", "the target keeps its last good text, in HAProxy with its "
 		                         "servers moved to the primary; correct the template"));

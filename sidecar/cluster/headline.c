@@ -178,16 +178,14 @@ static void add_targets(struct lines *lines)
 
 		target_status(cluster->targets[i].target, &status);
 		if (*status.alarm != '\0') {
-			strbuf_printf(&lines->line, "ALARM: %s/%s: %s",
-			              config_target_kind_name(config->kind), config->name,
+			strbuf_printf(&lines->line, "ALARM: %s: %s", CONFIG_LABEL(config),
 			              status.alarm);
 			end_line(lines, CLUSTER_BAD);
 		}
 		troubled = status.problem[0] != '\0' && status.problem != status.alarm;
 		if (status.in_sync || (!troubled && !cluster->primed))
 			continue;
-		strbuf_printf(&lines->line, "%s/%s: not confirmed: %s",
-		              config_target_kind_name(config->kind), config->name,
+		strbuf_printf(&lines->line, "%s: not confirmed: %s", CONFIG_LABEL(config),
 		              troubled ? status.problem : status.step);
 		end_line(lines, troubled ? CLUSTER_BAD : CLUSTER_BUSY);
 	}

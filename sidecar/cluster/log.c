@@ -312,7 +312,7 @@ static void log_decision(const struct cluster *cluster, const struct watch_fact 
 	    level, manners[last_decision->kind].event, KV_STR("cluster", cluster->config->name),
 	    KV_STR("path", cluster->config->path), KV_INT("zxid", fact->mzxid),
 	    KV_STR("reason", last_decision->reason), KV_STR("about", or_null(last_decision->about)),
-	    KV_STR("target", last_decision->own != NULL ? last_decision->own->name : NULL),
+	    KV_STR("target", last_decision->own != NULL ? CONFIG_LABEL(last_decision->own) : NULL),
 	    KV_STR("why", or_null(last_decision->why)), KV_STR("problem", fact->problem),
 	    KV_STR("leader", fact->topology != NULL ? fact->topology->leader : NULL),
 	    KV_STR("name", applied->in_this_run ? applied->topology.primary.name : NULL),

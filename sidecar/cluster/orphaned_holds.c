@@ -192,14 +192,14 @@ static void adopt(const struct config *config, const struct orphaned_hold *note)
 
 	if (path == NULL || access(path, F_OK) == 0) {
 		if (find_target(config, note->kind, note->name) != NULL)
-			(void)move_record(note, aside, "note_not_set_aside", note->name,
+			(void)move_record(note, aside, "note_not_set_aside", CONFIG_LABEL(note),
 			                  "what was held at another proxy stays held: read the "
 			                  "file, and resume by hand");
-	} else if (move_record(note, path, "note_not_adopted", heir->name,
+	} else if (move_record(note, path, "note_not_adopted", CONFIG_LABEL(heir),
 	                       "its clients are released instead")) {
 		log_warning("note_adopted", KV_STR("cluster", heir->cluster),
-		            KV_STR("target", heir->name), KV_STR("note", path),
-		            KV_STR("was", note->name),
+		            KV_STR("target", CONFIG_LABEL(heir)), KV_STR("note", path),
+		            KV_STR("was", CONFIG_LABEL(note)),
 		            KV_STR("next", "the section was renamed and drives the same proxy: it "
 		                           "continues the hold"));
 	}
@@ -261,9 +261,8 @@ struct orphaned_holds *orphaned_holds_release(struct event_base *base, const str
 	struct orphaned_hold *notes = orphaned_holds_find(config, &count);
 
 	for (size_t i = 0; i < count; i++)
-		log_warning("note_without_target",
-		            KV_STR("kind", config_target_kind_name(notes[i].kind)),
-		            KV_STR("target", notes[i].name), KV_STR("note", notes[i].path),
+		log_warning("note_without_target", KV_STR("target", CONFIG_LABEL(&notes[i])),
+		            KV_STR("note", notes[i].path),
 		            KV_STR("next", "segue.ini no longer has this section: what it held is "
 		                           "released; a fence stays"));
 	orphaned_holds_free(notes, count);

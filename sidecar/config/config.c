@@ -531,6 +531,13 @@ const char *config_target_kind_name(enum config_target_kind kind)
 	return names[kind];
 }
 
+char *config_target_label(enum config_target_kind kind, const char *name,
+                          char out[CONFIG_LABEL_MAX])
+{
+	snprintf(out, CONFIG_LABEL_MAX, "%s/%s", config_target_kind_name(kind), name);
+	return out;
+}
+
 bool config_locate_var(const struct config *config, const struct config_target *target,
                        struct err *err)
 {

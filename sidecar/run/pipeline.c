@@ -625,11 +625,9 @@ static void log_orphaned_outputs(struct config *before, const struct config *now
 {
 	for (size_t i = 0; before != NULL && i < before->target_count; i++) {
 		const struct config_target *target = &before->targets[i];
-		auto_free char *name =
-		    xasprintf("%s/%s", config_target_kind_name(target->kind), target->name);
 
 		if (!has_output(now, target->output) && access(target->output, F_OK) == 0)
-			log_warning("output_left", KV_STR("target", name),
+			log_warning("output_left", KV_STR("target", CONFIG_LABEL(target)),
 			            KV_STR("file", target->output),
 			            KV_STR("next", "segue wrote this file and no longer updates "
 			                           "it: remove it, or configure it as the output "

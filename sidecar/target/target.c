@@ -236,7 +236,7 @@ static void log_move(const struct target *target, const char *event, const char 
 {
 	size_t count = 5;
 	struct log_kv pairs[6 + MOVE_STEPS] = {KV_STR("cluster", target->config->cluster),
-	                                       KV_STR("target", target->config->name),
+	                                       KV_STR("target", CONFIG_LABEL(target->config)),
 	                                       KV_INT("zxid", move->zxid), KV_STR("what", what),
 	                                       KV_TIME("notified", target->clock.notified_us)};
 

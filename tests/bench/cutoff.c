@@ -271,9 +271,9 @@ static void run_round(struct cutoff *cutoff, unsigned round)
 	for (int i = 0; i < VOICES; i++)
 		cutoff->voices[i].speaks_at_us =
 		    cut_us + (int64_t)(i + 1) * LAST_VOICE_MS * 1000 / VOICES;
-	known_us = must_log(cutoff, "event=hold ", "target=pool");
+	known_us = must_log(cutoff, "event=hold ", "target=pgbouncer/pool");
 	zero_us = dawn_broke_us(dawn, ROUND_LIMIT_MS);
-	released_us = must_log(cutoff, "event=released ", "target=front");
+	released_us = must_log(cutoff, "event=released ", "target=haproxy/front");
 	stage->primary = new;
 	if (!lab_wait_until(all_done, cutoff, ROUND_LIMIT_MS))
 		printf("not all clients have an answer, neither good nor bad\n");

@@ -112,10 +112,11 @@ static void note_steps(struct failover *failover, int node, int64_t zero_us)
 	    failover, MARK_KNOWN, zero_us,
 	    failover_logged_us(stage, LOG_LIMIT_MS, "event=server ", port, "in_recovery=no", NULL));
 	note(failover, MARK_LED, zero_us,
-	     failover_logged_us(stage, LOG_LIMIT_MS, "event=released ", "target=front", NULL));
-	note(failover, MARK_RESUMED, zero_us,
-	     failover_logged_us(stage, LOG_LIMIT_MS, "event=step ", "target=pool", "from=resuming ",
+	     failover_logged_us(stage, LOG_LIMIT_MS, "event=released ", "target=haproxy/front",
 	                        NULL));
+	note(failover, MARK_RESUMED, zero_us,
+	     failover_logged_us(stage, LOG_LIMIT_MS, "event=step ", "target=pgbouncer/pool",
+	                        "from=resuming ", NULL));
 }
 
 static void note_firsts(struct failover *failover, int node, int64_t zero_us, int64_t since_us)

@@ -58,14 +58,14 @@ void stage_start_servers(struct stage *stage)
 	lab_haproxy_start(stage->haproxy);
 	stage->bouncer = lab_pgbouncer_create(stage->lab, NULL);
 	lab_pgbouncer_start(stage->bouncer);
-	*haproxy =
-	    (struct crowd){.proxy = "HAProxy", .target = "front", .port = lab_port(stage->lab)};
+	*haproxy = (struct crowd){
+	    .proxy = "HAProxy", .target = "haproxy/front", .port = lab_port(stage->lab)};
 	haproxy->conninfo = lab_printf(stage->lab,
 	                               "host=127.0.0.1 port=%u user=postgres dbname=postgres "
 	                               "connect_timeout=30",
 	                               haproxy->port);
 	*bouncer = (struct crowd){.proxy = "PgBouncer",
-	                          .target = "pool",
+	                          .target = "pgbouncer/pool",
 	                          .port = lab_pgbouncer_port(stage->bouncer),
 	                          .conninfo = lab_pgbouncer_conninfo(stage->bouncer, "postgres")};
 }

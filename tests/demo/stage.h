@@ -14,7 +14,7 @@ enum { STAGE_HAPROXY, STAGE_PGBOUNCER, STAGE_CROWDS };
 
 struct crowd {
 	const char *proxy;            /* as people call it */
-	const char *target;           /* as segue.ini does */
+	const char *target;           /* as the log does */
 	uint16_t port;                /* where it lets clients in */
 	const char *conninfo;         /* to write there */
 	struct traffic *traffic;      /* NULL: not started */

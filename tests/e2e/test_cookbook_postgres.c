@@ -343,7 +343,7 @@ Test(cookbook_postgres, a_pause_lets_a_transaction_end_before_haproxy_cuts_its_s
 	                               "(select from pg_class where relname = 't')"),
 	             1);
 	cr_assert_not_null(lab_segue_wait_log(book.segue, COOKBOOK_TIMEOUT_MS, "event=moved ",
-	                                      "target=orders", NULL));
+	                                      "target=pgbouncer/orders", NULL));
 	cr_expect(is_paused(&book), "segue has ended a person's pause");
 	must_do(console, "RESUME postgres");
 	expect_port(conn, lab_pg_port(pg, 1));

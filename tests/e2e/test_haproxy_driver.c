@@ -46,7 +46,8 @@ Test(haproxy_driver, first_text_is_installed_and_loaded_by_one_reload)
 	cr_assert(driver_reaches(d.rw, "a"));
 	cr_assert(driver_reaches(d.ro, "c"));
 	cr_assert_eq(driver_count_log(&d, "event=reloaded"), 1);
-	cr_assert_eq(driver_count_log(&d, "event=moved cluster=orders target=local zxid=101"), 1);
+	cr_assert_eq(
+	    driver_count_log(&d, "event=moved cluster=orders target=haproxy/local zxid=101"), 1);
 	cr_assert_eq(driver_count_log(&d, "what=\"all of the file, by a reload\""), 1);
 	cr_assert_eq(access(lab_path(d.lab, "state/haproxy-local.reload"), F_OK), -1);
 }

@@ -33,7 +33,9 @@ Test(pgbouncer_driver, first_text_is_installed_and_reloaded)
 {
 	pgdriver_apply(&d, 0);
 	cr_assert(pgdriver_leads_to(&d, 0));
-	cr_assert_eq(pgdriver_count_log(&d, "event=moved cluster=orders target=local zxid=101"), 1);
+	cr_assert_eq(
+	    pgdriver_count_log(&d, "event=moved cluster=orders target=pgbouncer/local zxid=101"),
+	    1);
 	cr_assert_eq(pgdriver_count_log(&d, "to=pausing"), 0);
 	cr_assert(nothing_is_noted());
 }

@@ -45,8 +45,8 @@ static void start(struct scene *scene, const char *cluster)
 	                            lab_relay_port(failover_stage->relay));
 	failover_stage_must_say(failover_stage, "event=server ", scene->address, "in_recovery=no",
 	                        NULL);
-	failover_stage_must_say(failover_stage, "event=moved ", "target=front", NULL);
-	failover_stage_must_say(failover_stage, "event=moved ", "target=pool", NULL);
+	failover_stage_must_say(failover_stage, "event=moved ", "target=haproxy/front", NULL);
+	failover_stage_must_say(failover_stage, "event=moved ", "target=pgbouncer/pool", NULL);
 	lab_segue_mark(failover_stage->segue);
 }
 
@@ -79,8 +79,10 @@ static void must_hold(struct scene *scene)
 	                        "the primary is lost", NULL);
 	took_ms = clock_now_ms() - scene->silent_ms;
 	cr_expect_lt(took_ms, SEEN_WITHIN_MS, "held after %lld ms", (long long)took_ms);
-	failover_stage_must_say(&scene->failover_stage, "event=held ", "target=front", NULL);
-	failover_stage_must_say(&scene->failover_stage, "event=hold ", "target=pool", NULL);
+	failover_stage_must_say(&scene->failover_stage, "event=held ", "target=haproxy/front",
+	                        NULL);
+	failover_stage_must_say(&scene->failover_stage, "event=hold ", "target=pgbouncer/pool",
+	                        NULL);
 }
 
 /* --- who was idle --- */

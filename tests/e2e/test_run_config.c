@@ -143,8 +143,8 @@ Test(run_config, a_template_of_a_target_that_is_checked_and_accepted_is_taken)
 	run_write_template(&run, "\ttimeout queue 7s\n");
 	hup(&run);
 	expect_reloaded(&run);
-	cr_assert_not_null(
-	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reloaded", "target=local", NULL));
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reloaded",
+	                                      "target=haproxy/local", NULL));
 	cr_assert_not_null(strstr(lab_read_file(run.lab, run.output), "timeout queue 7s"));
 	expect_moves(&run, 1);
 	run_fini(&run);
@@ -187,8 +187,8 @@ Test(run_config, two_clusters_on_one_address_are_refused_and_on_two_both_are_rea
 	lab_write_file(lab_segue_ini_file(run.segue), with_other(&run, ini, port));
 	hup(&run);
 	expect_reloaded(&run);
-	cr_assert_not_null(
-	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=moved", "target=other", NULL));
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=moved",
+	                                      "target=haproxy/other", NULL));
 	for (int i = 0; i < 20; i++) {
 		cr_assert_str_eq(lab_reach(port, name), "2");
 		cr_assert(run_reaches(&run, 1));
@@ -297,8 +297,8 @@ Test(run_config, an_output_that_is_a_link_stays_one_and_the_file_behind_it_is_re
 	run_write_template(&run, "\ttimeout queue 7s\n");
 	hup(&run);
 	expect_reloaded(&run);
-	cr_assert_not_null(
-	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reloaded", "target=local", NULL));
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reloaded",
+	                                      "target=haproxy/local", NULL));
 	expect_moves(&run, 1);
 	cr_assert_eq(lstat(run.output, &st), 0);
 	cr_assert(S_ISLNK(st.st_mode), "the link was replaced by a file");
@@ -328,7 +328,7 @@ Test(run_config, an_output_that_is_a_mount_point_is_refused)
 	run_set_primary(&run, 1);
 	cr_assert(run_wait_reaches(&run, 1));
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=install_failed",
-	                                      "target=local", cure, NULL));
+	                                      "target=haproxy/local", cure, NULL));
 	hup(&run);
 	expect_refused(&run, "[haproxy local]: ", cure);
 	cr_expect_eq(lab_process_stop(lab_segue_process(run.segue)), CMD_OK);
@@ -384,8 +384,8 @@ Test(run_config, moves_go_on_while_a_check_runs_and_another_sighup_starts_over)
 	run_write_template(&run, "\ttimeout queue 8s\n");
 	lab_process_signal(lab_segue_process(run.segue), SIGHUP);
 	expect_reloaded(&run);
-	cr_assert_not_null(
-	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reloaded", "target=local", NULL));
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reloaded",
+	                                      "target=haproxy/local", NULL));
 	cr_assert(run_wait_file_names(&run, 1));
 	cr_assert_not_null(strstr(lab_read_file(run.lab, run.output), "timeout queue 8s"));
 	cr_assert_eq(lab_segue_count_log(run.segue, "event=config_re", NULL), 1);

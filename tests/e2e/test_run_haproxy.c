@@ -94,7 +94,7 @@ Test(run_haproxy, changed_by_hand_it_is_put_right)
 	    &reply));
 	cr_assert(run_reaches(&run, 2));
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=drift",
-	                                      "cluster=orders", "target=local", NULL));
+	                                      "cluster=orders", "target=haproxy/local", NULL));
 	cr_assert(run_wait_reaches(&run, 0));
 	lab_segue_mark(run.segue);
 	cr_assert(
@@ -130,8 +130,8 @@ Test(run_haproxy, a_new_template_is_taken_up_by_a_reload)
 	lab_process_signal(lab_segue_process(run.segue), SIGHUP);
 	cr_assert_not_null(
 	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=config_reloaded", "file=", NULL));
-	cr_assert_not_null(
-	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reloaded", "target=local", NULL));
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reloaded",
+	                                      "target=haproxy/local", NULL));
 	cr_assert(
 	    lab_wait_until(is_another_worker, &(struct worker){&run, worker}, RUN_TIMEOUT_MS));
 	cr_assert(run_wait_reaches(&run, 1));
@@ -184,7 +184,7 @@ Test(run_haproxy, a_bad_configuration_is_refused_with_every_error_and_a_good_one
 	lab_process_signal(lab_segue_process(run.segue), SIGHUP);
 	cr_assert_not_null(
 	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=config_reloaded", NULL));
-	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "target=app", NULL));
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "target=file/app", NULL));
 	cr_assert_str_eq(
 	    lab_read_file(run.lab, more),
 	    lab_printf(run.lab, "db=127.0.0.1:%u\n", lab_backend_port(run.backends[1])));
@@ -212,7 +212,7 @@ Test(run_haproxy, a_file_that_the_check_refuses_is_not_installed)
 	file = lab_read_file(run.lab, run.output);
 	lab_write_file(flag, "");
 	run_set_primary(&run, 1);
-	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "target=local",
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "target=haproxy/local",
 	                                      "the checker says no", NULL));
 	cr_assert_str_eq(lab_read_file(run.lab, run.output), file);
 	cr_assert(run_reaches(&run, 1), "the push comes first");
@@ -236,7 +236,7 @@ Test(run_haproxy, a_full_disk_does_not_stop_the_move_and_the_file_follows)
 	file = lab_read_file(run.lab, run.output);
 	run_fault(&run, "enospc", "");
 	zxid = run_set_primary(&run, 1);
-	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "target=local",
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "target=haproxy/local",
 	                                      "No space left on device", NULL));
 	cr_assert(run_wait_reaches(&run, 1));
 	cr_assert_str_eq(lab_read_file(run.lab, run.output), file);
@@ -285,7 +285,7 @@ Test(run_haproxy, a_section_of_haproxys_own_on_the_same_address_is_an_alarm_unti
 	                                good, run.port, lab_backend_port(run.backends[2])));
 	reload(&run);
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=target_alarm",
-	                                      "kind=haproxy", "target=local", "(listen old)",
+	                                      "target=haproxy/local", "(listen old)",
 	                                      "remove that section", NULL));
 	cr_assert_eq(lab_ask(lab_segue_listen(run.segue), "GET", "/readyz", &body), 503);
 	cr_expect_not_null(strstr(body.data, "ALARM: haproxy/local: "), "%s", body.data);

@@ -32,8 +32,8 @@ static void name_nobody(struct run *run)
 static void hold(struct run *run)
 {
 	name_nobody(run);
-	cr_assert_not_null(
-	    lab_segue_wait_log(run->segue, RUN_TIMEOUT_MS, "event=held ", "target=local", NULL));
+	cr_assert_not_null(lab_segue_wait_log(run->segue, RUN_TIMEOUT_MS, "event=held ",
+	                                      "target=haproxy/local", NULL));
 }
 
 static bool has_note(struct run *run)
@@ -124,8 +124,8 @@ static void fence(struct run *run)
 {
 	start(run, "on_primary_loss = fence\n");
 	name_nobody(run);
-	cr_assert_not_null(
-	    lab_segue_wait_log(run->segue, RUN_TIMEOUT_MS, "event=fenced ", "target=local", NULL));
+	cr_assert_not_null(lab_segue_wait_log(run->segue, RUN_TIMEOUT_MS, "event=fenced ",
+	                                      "target=haproxy/local", NULL));
 }
 
 /* As a package upgrade does it: stop, ExecStopPost, start. */
@@ -135,7 +135,8 @@ Test(run_haproxy_hold, a_fence_stays_over_an_upgrade_until_the_next_primary)
 
 	fence(&run);
 	cr_assert_eq(lab_process_stop(lab_segue_process(run.segue)), 0);
-	cr_assert_eq(lab_segue_count_log(run.segue, "event=left_fenced", "target=local", NULL), 1);
+	cr_assert_eq(
+	    lab_segue_count_log(run.segue, "event=left_fenced", "target=haproxy/local", NULL), 1);
 	cr_assert_eq(resume(&run, NULL), 0);
 	cr_assert(run_reaches(&run, -1));
 	cr_assert(has_note(&run));

@@ -63,9 +63,9 @@ Test(run_hold_timeout, auto_follows_Patroni)
 	cr_expect_not_null(strstr(printed.data, "ok    cluster/orders: hold_timeout: 49000 ms; "
 	                                        "Patroni may take 44000 ms"),
 	                   "%s", printed.data);
-	cr_expect_eq(
-	    lab_segue_count_log(failover_stage.segue, "event=reloaded ", "target=front", NULL), 1,
-	    "a change of /config needs no reload of HAProxy");
+	cr_expect_eq(lab_segue_count_log(failover_stage.segue, "event=reloaded ",
+	                                 "target=haproxy/front", NULL),
+	             1, "a change of /config needs no reload of HAProxy");
 	failover_stage_must_serve(&failover_stage, 0);
 	failover_stage_fini(&failover_stage);
 }
@@ -82,7 +82,7 @@ Test(run_hold_timeout, a_hold_gets_the_time_that_Patroni_is_given_meanwhile)
 	lab_patroni_cut(failover_stage.patroni, 1);
 	failover_stage.lost_us = clock_now_us();
 	lab_patroni_cut(failover_stage.patroni, 0);
-	failover_stage_must_say(&failover_stage, "event=held ", "target=front", NULL);
+	failover_stage_must_say(&failover_stage, "event=held ", "target=haproxy/front", NULL);
 	cr_assert_leq(status_of(&failover_stage, "hold", "left_ms"), 29000);
 	lab_zk_set(failover_stage.zk, "/service/orders/config", config, strlen(config));
 	must_say_timeout(&failover_stage, "85000", "ttl 60 + loop_wait 10 + retry_timeout 10");

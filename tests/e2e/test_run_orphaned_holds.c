@@ -94,9 +94,11 @@ Test(run_orphaned_holds, a_pgbouncer_section_of_another_name_goes_on_with_the_ho
 	        "connect_timeout=3");
 	lab_segue_start(pgbouncer_stage.segue);
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
-	                                      "event=note_adopted ", "target=main", NULL));
+	                                      "event=note_adopted ", "target=pgbouncer/main",
+	                                      NULL));
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
-	                                      "event=pauses_found ", "target=main", NULL));
+	                                      "event=pauses_found ", "target=pgbouncer/main",
+	                                      NULL));
 	cr_assert(pgbouncer_stage_is_paused(&pgbouncer_stage, 0));
 	pgbouncer_stage_name(&pgbouncer_stage, 1);
 	cr_assert(pgbouncer_stage_wait_leads_to(&pgbouncer_stage, 0, 1));
@@ -142,7 +144,8 @@ Test(run_orphaned_holds, the_start_lets_go_of_a_pgbouncer_that_segue_ini_has_no_
 	               lab_printf(pgbouncer_stage.lab, "%.*s", (int)(section - ini), ini));
 	lab_segue_start(pgbouncer_stage.segue);
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
-	                                      "event=note_without_target ", "target=other", NULL));
+	                                      "event=note_without_target ",
+	                                      "target=pgbouncer/other", NULL));
 	cr_assert(pgbouncer_stage_wait_paused(&pgbouncer_stage, 1, false));
 	cr_assert(wait_gone(note_of(&pgbouncer_stage, "other")));
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
@@ -239,8 +242,8 @@ static void haproxy_killed_in_a_hold(struct run *run)
 	cr_assert(run_wait_settled(run));
 	cr_assert(run_wait_file_names(run, 0));
 	run_set(run, nobody, strlen(nobody));
-	cr_assert_not_null(
-	    lab_segue_wait_log(run->segue, RUN_TIMEOUT_MS, "event=held ", "target=local", NULL));
+	cr_assert_not_null(lab_segue_wait_log(run->segue, RUN_TIMEOUT_MS, "event=held ",
+	                                      "target=haproxy/local", NULL));
 	lab_process_kill(lab_segue_process(run->segue));
 	cr_assert(run_wait_reaches(run, -1));
 }
@@ -253,7 +256,7 @@ Test(run_orphaned_holds, a_haproxy_section_of_another_name_goes_on_with_the_hold
 	replace(run.lab, lab_segue_ini_file(run.segue), "[haproxy local]", "[haproxy main]");
 	lab_segue_start(run.segue);
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=note_adopted ",
-	                                      "target=main", NULL));
+	                                      "target=haproxy/main", NULL));
 	run_set_primary(&run, 1);
 	cr_assert(run_wait_reaches(&run, 1));
 	run_fini(&run);
@@ -290,8 +293,8 @@ Test(run_orphaned_holds, the_start_opens_a_haproxy_section_that_segue_ini_has_no
 	        lab_printf(run.lab, "%s/elsewhere.cfg", lab_segue_dir(run.segue)));
 	run_set_primary(&run, 0); /* or the new section would hold at once */
 	lab_segue_start(run.segue);
-	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS,
-	                                      "event=note_without_target ", "target=local", NULL));
+	cr_assert_not_null(lab_segue_wait_log(
+	    run.segue, RUN_TIMEOUT_MS, "event=note_without_target ", "target=haproxy/local", NULL));
 	cr_assert(run_wait_reaches(&run, 0));
 	cr_assert(wait_gone(held_note(&run, "local")));
 	run_fini(&run);

@@ -40,7 +40,8 @@ static void must_refuse(struct run *run, const char *address, int64_t zxid)
 	const char *at = lab_printf(run->lab, " zxid=%" PRId64 " ", zxid);
 
 	cr_assert_not_null(lab_segue_wait_log(run->segue, RUN_TIMEOUT_MS, "event=refused",
-	                                      "cluster=orders", at, REASON, about, "target=local",
+	                                      "cluster=orders", at, REASON, about,
+	                                      "target=haproxy/local",
 	                                      "action=\"name the PostgreSQL server", NULL),
 	                   "%s", lab_process_log_tail(lab_segue_process(run->segue)));
 	cr_expect(run_reaches(run, 0));
@@ -105,7 +106,7 @@ Test(run_own_listener, nobody_is_led_there_at_the_start)
 	name_primary(&run, "127.0.0.1", run.port);
 	lab_segue_start(run.segue);
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=waiting", REASON,
-	                                      "target=local", NULL));
+	                                      "target=haproxy/local", NULL));
 	cr_expect_eq(lab_ask(lab_segue_listen(run.segue), "GET", "/readyz", &output), 503);
 	expect(&output, lab_printf(run.lab,
 	                           "cluster orders: WAITING, no primary is admitted: the primary "
@@ -207,7 +208,8 @@ Test(run_own_listener, a_pgbouncer_is_not_led_to_itself)
 	lab_segue_mark(pgbouncer_stage.segue);
 	lab_zk_set(pgbouncer_stage.zk, RUN_MASTER, json, strlen(json));
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
-	                                      "event=refused", REASON, about, "target=local", NULL),
+	                                      "event=refused", REASON, about,
+	                                      "target=haproxy/local", NULL),
 	                   "%s", lab_process_log_tail(lab_segue_process(pgbouncer_stage.segue)));
 	cr_expect(pgbouncer_stage_leads_to(&pgbouncer_stage, 0, 0));
 	argv[0] = lab_segue_binary(pgbouncer_stage.lab);
@@ -252,6 +254,6 @@ Test(run_own_listener, with_keep_the_alarm_says_that_clients_are_led_there)
 	    lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS, "event=moved",
 	                       lab_printf(pgbouncer_stage.lab, "zxid=%lld",
 	                                  (long long)pgbouncer_stage_name(&pgbouncer_stage, 1)),
-	                       "target=local", NULL));
+	                       "target=haproxy/local", NULL));
 	pgbouncer_stage_fini(&pgbouncer_stage);
 }

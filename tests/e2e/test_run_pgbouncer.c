@@ -248,7 +248,7 @@ Test(run_pgbouncer, planned_an_open_transaction_that_outlives_pause_timeout_lets
 	lab_segue_mark(pgbouncer_stage.segue);
 	pgbouncer_stage_name(&pgbouncer_stage, -1);
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
-	                                      "target=local ", "level=warning", NULL));
+	                                      "target=pgbouncer/local ", "level=warning", NULL));
 	cr_assert(pgbouncer_stage_wait_paused(&pgbouncer_stage, 0, false));
 	cr_assert(traffic_all_served(pgbouncer_stage.traffic, BOUNCE_TIMEOUT_MS));
 	cr_assert(commits(conn));
@@ -302,7 +302,7 @@ Test(run_pgbouncer, a_hold_is_over_after_hold_timeout_and_a_later_primary_is_tak
 	pgbouncer_stage_name(&pgbouncer_stage, -1);
 	cr_assert(pgbouncer_stage_wait_drained(&pgbouncer_stage, 0));
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
-	                                      "event=hold_over ", "target=local", NULL));
+	                                      "event=hold_over ", "target=pgbouncer/local", NULL));
 	cr_assert(pgbouncer_stage_wait_leads_to(&pgbouncer_stage, 0, 0));
 	be_moved(&pgbouncer_stage, pgbouncer_stage_name(&pgbouncer_stage, 1));
 	pgbouncer_stage_judge(&pgbouncer_stage, 0);

@@ -70,7 +70,7 @@ Test(run_pgbouncer_trouble, pgbouncer_that_is_down_at_the_change_starts_on_the_n
 	lab_segue_mark(pgbouncer_stage.segue);
 	zxid = pgbouncer_stage_name(&pgbouncer_stage, 1);
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
-	                                      "target=local", "error=", NULL));
+	                                      "target=pgbouncer/local", "error=", NULL));
 	lab_pgbouncer_start(pgbouncer_stage.bouncers[0]);
 	cr_assert(lab_pgbouncer_says(pgbouncer_stage.bouncers[0], "app", "port", port),
 	          "the file was there before PgBouncer was");
@@ -89,7 +89,7 @@ Test(run_pgbouncer_trouble, pgbouncer_frozen_at_the_change_is_moved_when_it_thaw
 	lab_segue_mark(pgbouncer_stage.segue);
 	zxid = pgbouncer_stage_name(&pgbouncer_stage, 1);
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
-	                                      "target=local", "error=", NULL));
+	                                      "target=pgbouncer/local", "error=", NULL));
 	lab_process_thaw(lab_pgbouncer_process(pgbouncer_stage.bouncers[0]));
 	cr_assert(pgbouncer_stage_wait_moved(&pgbouncer_stage, 0, zxid));
 	cr_assert(pgbouncer_stage_wait_leads_to(&pgbouncer_stage, 0, 1));
@@ -138,7 +138,7 @@ static void refused_until_reload(const char *settings, const char *user, const c
 	pgbouncer_stage_name(&pgbouncer_stage, 1);
 	lab_segue_start(pgbouncer_stage.segue);
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
-	                                      "target=local", said, NULL),
+	                                      "target=pgbouncer/local", said, NULL),
 	                   "%s", lab_process_log_tail(lab_segue_process(pgbouncer_stage.segue)));
 	cr_assert(lab_wait_until(file_is_right, &pgbouncer_stage, BOUNCE_TIMEOUT_MS),
 	          "its next start is right all the same");
@@ -208,7 +208,8 @@ Test(run_pgbouncer_trouble, what_a_person_paused_is_moved_and_stays_paused)
 	lab_segue_mark(pgbouncer_stage.segue);
 	pgbouncer_stage_name(&pgbouncer_stage, 1);
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
-	                                      "level=warning", "target=local", "app1", NULL));
+	                                      "level=warning", "target=pgbouncer/local", "app1",
+	                                      NULL));
 	cr_assert(pgbouncer_stage_wait_leads_to(&pgbouncer_stage, 0, 1));
 	cr_assert(lab_pgbouncer_says(pgbouncer_stage.bouncers[0], "app1", "paused", "1"));
 	cr_assert(lab_pgbouncer_says(
@@ -260,7 +261,7 @@ static void fence(struct pgbouncer_stage *pgbouncer_stage)
 	                          .cluster = "on_primary_loss = fence\n", .no_traffic = true});
 	pgbouncer_stage_name(pgbouncer_stage, -1);
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage->segue, BOUNCE_TIMEOUT_MS,
-	                                      "event=fenced ", "target=local", NULL));
+	                                      "event=fenced ", "target=pgbouncer/local", NULL));
 	cr_assert(pgbouncer_stage_wait_drained(pgbouncer_stage, 0));
 }
 
@@ -345,7 +346,8 @@ Test(run_pgbouncer_trouble, a_full_disk_does_not_leave_clients_waiting)
 	lab_segue_mark(pgbouncer_stage.segue);
 	zxid = pgbouncer_stage_name(&pgbouncer_stage, 1);
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
-	                                      "target=local", "No space left on device", NULL));
+	                                      "target=pgbouncer/local", "No space left on device",
+	                                      NULL));
 	cr_assert(traffic_all_served(pgbouncer_stage.traffic, BOUNCE_TIMEOUT_MS));
 	faults_set(pgbouncer_stage.lab, pgbouncer_stage.faults, "enospc", NULL);
 	/* The next try is up to 30 s away. */

@@ -86,9 +86,9 @@ static int64_t publish(struct failover_stage *failover_stage, int primary, const
 
 static bool wait_moved(struct failover_stage *failover_stage, int64_t zxid)
 {
-	return lab_segue_wait_log(failover_stage->segue, TIMEOUT_MS, "event=moved ", "target=local",
-	                          lab_printf(failover_stage->lab, " zxid=%lld ", (long long)zxid),
-	                          NULL) != NULL;
+	return lab_segue_wait_log(
+	           failover_stage->segue, TIMEOUT_MS, "event=moved ", "target=haproxy/local",
+	           lab_printf(failover_stage->lab, " zxid=%lld ", (long long)zxid), NULL) != NULL;
 }
 
 /* One byte of what comes within two seconds; 0: nothing, or the end. */

@@ -62,10 +62,11 @@ Test(run_reconcile, a_store_that_is_away_meanwhile_leaves_a_hold_as_it_is)
 
 	start(&run);
 	run_set(&run, nobody, strlen(nobody));
-	must_say(&run, "event=held ", "target=local");
+	must_say(&run, "event=held ", "target=haproxy/local");
 	pgbouncer_stage_store(&run);
 	must_say(&run, "event=hold ", "names no primary");
-	cr_expect_eq(lab_segue_count_log(run.segue, "event=hold ", "target=local", NULL), 0);
+	cr_expect_eq(lab_segue_count_log(run.segue, "event=hold ", "target=haproxy/local", NULL),
+	             0);
 	lab_segue_mark(run.segue);
 	cr_assert(run_wait_moved(&run, run_set_primary(&run, 1)));
 	cr_assert(run_wait_reaches(&run, 1));

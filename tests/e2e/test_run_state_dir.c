@@ -174,8 +174,8 @@ Test(run_state_dir, a_folder_that_cannot_be_made_costs_haproxys_clients_nothing)
 	run_set(&run, nobody, strlen(nobody));
 	cr_assert_not_null(
 	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=note_missing ", NULL));
-	cr_assert_not_null(
-	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=held ", "target=local", NULL));
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=held ",
+	                                      "target=haproxy/local", NULL));
 	run_set_primary(&run, 1);
 	cr_assert(run_wait_reaches(&run, 1));
 	run_fini(&run);

@@ -296,11 +296,11 @@ Test(run_verify, a_relay_that_is_restarted_costs_those_in_flight_only)
 	} while (restarts < 20 && lab_segue_count_log(failover_stage.segue,
 	                                              "ended within a millisecond", NULL) == 0);
 	cr_expect_lt(restarts, 20);
-	failover_stage_must_say(&failover_stage, "event=hold ", "target=pool", NULL);
+	failover_stage_must_say(&failover_stage, "event=hold ", "target=pgbouncer/pool", NULL);
 	failover_stage_must_say(&failover_stage, "event=primary ", "held clients are released",
 	                        NULL);
-	failover_stage_must_say(&failover_stage, "event=step ", "target=pool", "from=resuming",
-	                        NULL);
+	failover_stage_must_say(&failover_stage, "event=step ", "target=pgbouncer/pool",
+	                        "from=resuming", NULL);
 	cr_expect_leq((int)ledger_errors(failover_stage.ledgers[STAND_PGBOUNCER]), restarts);
 	failover_stage_judge(&failover_stage, 0);
 	failover_stage_fini(&failover_stage);

@@ -144,9 +144,10 @@ static uint64_t tallied(void)
 Test(target, a_move_is_logged_with_its_times)
 {
 	apply("a\n");
-	cr_expect_eq(count_log("event=moved cluster=orders target=app zxid=7 what=\"the file\" "
-	                       "notified="),
-	             1, "%s", logged());
+	cr_expect_eq(
+	    count_log("event=moved cluster=orders target=file/app zxid=7 what=\"the file\" "
+	              "notified="),
+	    1, "%s", logged());
 	cr_expect_eq(count_log(" persisted_ms="), 1, "%s", logged());
 	cr_expect_eq(moves(), 1);
 	apply("b\n");
@@ -167,7 +168,7 @@ Test(target, a_file_that_somebody_changed_is_drift_and_no_move)
 	while (!in_sync() && clock_now_ms() < until)
 		loop_for(t.base, 2);
 	cr_expect(file_is("a\n"));
-	cr_expect_eq(count_log("event=drift cluster=orders target=app "
+	cr_expect_eq(count_log("event=drift cluster=orders target=file/app "
 	                       "what=\"somebody had changed the file\""),
 	             1, "%s", logged());
 	cr_expect_eq(count_log("event=moved"), 1, "%s", logged());
@@ -268,8 +269,9 @@ Test(target, what_cannot_be_removed_is_logged_with_the_cluster)
 {
 	cr_assert_eq(mkdir(t.marker, 0700), 0);
 	target_marker_remove(t.target);
-	cr_expect_eq(count_log("level=warning event=marker_left cluster=orders target=app error="),
-	             1, "%s", logged());
+	cr_expect_eq(
+	    count_log("level=warning event=marker_left cluster=orders target=file/app error="), 1,
+	    "%s", logged());
 }
 
 Test(target, a_failure_is_logged_with_the_zxid_and_counted)
@@ -280,7 +282,8 @@ Test(target, a_failure_is_logged_with_the_zxid_and_counted)
 	target_fail(t.target, "move_failed", "no reply", "tried again");
 	target_counts(t.target, &counts);
 	cr_expect_eq(counts.failures, 1);
-	cr_expect_eq(count_log("level=error event=move_failed cluster=orders target=app zxid=7 "
-	                       "error=\"no reply\" next=\"tried again\""),
-	             1, "%s", logged());
+	cr_expect_eq(
+	    count_log("level=error event=move_failed cluster=orders target=file/app zxid=7 "
+	              "error=\"no reply\" next=\"tried again\""),
+	    1, "%s", logged());
 }
