@@ -175,7 +175,7 @@ static void publisher_say(struct publisher *publisher, const struct publish_outc
 	               publisher->said.action != publisher->action ||
 	               !is_same_reason(publisher->said.reason, reason);
 
-	if (outcome->result == PUBLISH_WRITTEN)
+	if (outcome->result == PUBLISH_WRITTEN && outcome->decision != NULL)
 		say_written(publisher, outcome);
 	else if (outcome->result == PUBLISH_NOTHING && publisher->action == PUBLISH_DO_ALARM)
 		say_alarm(publisher, reason);

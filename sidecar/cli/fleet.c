@@ -21,7 +21,7 @@ static int show(struct fleet_reader *fleet_reader, bool as_json)
 {
 	const struct fleet_view *view;
 
-	if (!fleet_reader_wait(fleet_reader, ANSWER_MAX_S * 1000, NULL, NULL)) {
+	if (!fleet_reader_wait(fleet_reader, (int64_t)ANSWER_MAX_S * 1000, NULL, NULL)) {
 		fprintf(stderr, "segue fleet: not everything was read in %d s: %s\n", ANSWER_MAX_S,
 		        fleet_reader_problem(fleet_reader));
 		return CMD_FAILED;

@@ -105,10 +105,11 @@ static void judge_server(struct pin *pin, const struct cmd_args *args, struct st
 	struct err err;
 
 	pin->config = cmd_load(args->config_file);
-	if (pin->config == NULL)
-		err_set(&err, "%s cannot be read", args->config_file);
-	else
-		pin->cluster = cmd_cluster(pin->config, args->words[0], &err);
+	if (pin->config == NULL) {
+		strbuf_printf(problem, "it cannot be asked: %s cannot be read", args->config_file);
+		return;
+	}
+	pin->cluster = cmd_cluster(pin->config, args->words[0], &err);
 	if (pin->cluster != NULL && pin->cluster->verify == CONFIG_VERIFY_DISABLE) {
 		printf("the server was not asked: verify = disable\n");
 	} else if (pin->cluster == NULL || !ask(pin, &err)) {

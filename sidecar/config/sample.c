@@ -37,7 +37,9 @@ static void print_comment(FILE *out, const char *text)
 static void sample_key(FILE *out, const struct config_key *key, bool section_is_active)
 {
 	bool required = (key->flags & CONFIG_REQUIRED) != 0 && key->preset == NULL;
-	const char *value = key->example != NULL ? key->example : key->preset;
+	const char *value = key->example != NULL  ? key->example
+	                    : key->preset != NULL ? key->preset
+	                                          : "";
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 
 	strbuf_printf(&text, "%s ", key->help);

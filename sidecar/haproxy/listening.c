@@ -194,8 +194,8 @@ static void look_into(struct search *search, pid_t pid)
 	auto_free char *folder = xasprintf("/proc/%d/fd", (int)pid);
 	DIR *dir = opendir(folder);
 	const struct dirent *entry;
+	static const char prefix[] = "socket:[";
 	char link[64];
-	unsigned long inode;
 
 	if (dir == NULL) {
 		search->unseen = true;
@@ -206,10 +206,11 @@ static void look_into(struct search *search, pid_t pid)
 
 		search->unseen = search->unseen || (len < 0 && errno == EACCES);
 		link[len > 0 ? len : 0] = '\0';
-		if (sscanf(link, "socket:[%lu", &inode) != 1)
+		if (strncmp(link, prefix, strlen(prefix)) != 0)
 			continue;
-		search->held = xreallocarray(search->held, search->held_count + 1, sizeof(inode));
-		search->held[search->held_count++] = inode;
+		search->held =
+		    xreallocarray(search->held, search->held_count + 1, sizeof(*search->held));
+		search->held[search->held_count++] = strtoul(link + strlen(prefix), NULL, 10);
 	}
 	closedir(dir);
 }

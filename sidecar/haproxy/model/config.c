@@ -403,11 +403,13 @@ static int compare_servers(const void *a, const void *b)
 static bool check_unique(const struct haproxy_config *config, struct err *err)
 {
 	size_t count = config->server_count;
+	/* NOLINTBEGIN(bugprone-sizeof-expression): an array of pointers */
 	auto_free const struct haproxy_server **sorted = xcalloc(count, sizeof(*sorted));
 
 	for (size_t i = 0; i < count; i++)
 		sorted[i] = &config->servers[i];
 	qsort(sorted, count, sizeof(*sorted), compare_servers);
+	/* NOLINTEND(bugprone-sizeof-expression) */
 	for (size_t i = 1; i < count; i++) {
 		const struct haproxy_server *one = sorted[i - 1], *next = sorted[i];
 

@@ -268,7 +268,7 @@ static bool routes_end(const struct ways *ways, struct err *err)
 #define TAKES_CLIENTS "takes clients (not disabled, no backup, weight above 0)"
 
 static const char *const way_words[] = {
-    [WAY_NOWHERE] = "leads to no server that " TAKES_CLIENTS,
+    [WAY_NOWHERE] = ("leads to no server that " TAKES_CLIENTS),
     [WAY_ELSEWHERE] = "leads to other servers",
     [WAY_PARTLY] = "leads to the primary, but also to other servers",
     [WAY_PRIMARY] = "leads to the primary",
