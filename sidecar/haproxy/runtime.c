@@ -309,6 +309,7 @@ static void session_cleanup_done_cb(const struct session_cleanup_result *result,
 	const char *problem = *result->problem != '\0' ? result->problem : NULL;
 	bool told = result->left > 0 && result->left == runtime->sessions_left;
 	bool trouble = problem != NULL || result->left > 0;
+	bool over = result->left == 0 && runtime->sessions_left > 0; /* they ended by themselves */
 
 	runtime->cleanup = NULL;
 	runtime->cleanup_owed = runtime->cleanup_due = false;
@@ -326,7 +327,7 @@ static void session_cleanup_done_cb(const struct session_cleanup_result *result,
 	/* a timer may fire up to 1 ms early by this clock */
 	runtime->cleanup_ms = clock_now_ms() + runtime->cleanup_wait_ms - 1;
 	if (!told && (runtime->cleanup_failures != 1 || result->ended > 0) &&
-	    (trouble || result->ended > 0))
+	    (trouble || over || result->ended > 0))
 		TARGET_LOG(trouble ? LOG_WARNING : LOG_INFO, &driver->target, "sessions_ended",
 		           KV_INT("ended", result->ended), KV_INT("left", result->left),
 		           KV_INT("waited", result->waiting), KV_STR("error", problem));
