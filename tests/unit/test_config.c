@@ -365,7 +365,8 @@ Test(config, a_thousand_clusters_load)
 		              i, i, i, i, i);
 	start = clock();
 	config = load(text.data);
-	cr_expect_lt(clock() - start, CLOCKS_PER_SEC / 2);
+	cr_expect_lt(clock() - start, 2 * CLOCKS_PER_SEC,
+	             "not linear any more"); /* 0.02 s; sanitizers take more */
 	cr_assert_eq(config->target_count, 1000);
 	for (size_t i = 0; i < 1000; i++)
 		cr_assert_eq(config->targets[i].cluster_index, i);
