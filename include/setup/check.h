@@ -35,14 +35,15 @@ struct check {
 	struct strbuf *texts; /* one per target, rendered; empty: it could not be rendered */
 };
 
-/* Prints "ok|warn|FAIL  what: detail: fix" and counts failures; `fix` may be NULL. */
+/* Prints "ok|warn|FAIL  what: detail: fix" and counts failures. `what` NULL: check->what; `fix` may
+ * be NULL. */
 void check_note(struct check *check, enum check_grade grade, const char *what, const char *fix,
                 const char *detail, ...) PRINTF_LIKE(5, 6);
 
 /* Notes about check->what. */
-#define check_ok(check, ...)        check_note(check, CHECK_OK, (check)->what, NULL, __VA_ARGS__)
-#define check_warn(check, fix, ...) check_note(check, CHECK_WARN, (check)->what, fix, __VA_ARGS__)
-#define check_fail(check, fix, ...) check_note(check, CHECK_FAIL, (check)->what, fix, __VA_ARGS__)
+#define check_ok(check, ...)        check_note(check, CHECK_OK, NULL, NULL, __VA_ARGS__)
+#define check_warn(check, fix, ...) check_note(check, CHECK_WARN, NULL, fix, __VA_ARGS__)
+#define check_fail(check, fix, ...) check_note(check, CHECK_FAIL, NULL, fix, __VA_ARGS__)
 
 /* Sets check->what to "KIND/NAME" or, if `name` is NULL, "KIND"; free it after the last check. */
 void check_about(struct check *check, const char *kind, const char *name);

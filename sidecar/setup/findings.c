@@ -20,8 +20,8 @@ void check_note(struct check *check, enum check_grade grade, const char *what, c
 	va_start(args, detail);
 	strbuf_vprintf(&text, detail, args);
 	va_end(args);
-	printf("%-4s  %s: %s%s%s\n", words[grade], what, text.data, fix != NULL ? ": " : "",
-	       fix != NULL ? fix : "");
+	printf("%-4s  %s: %s%s%s\n", words[grade], what != NULL ? what : check->what, text.data,
+	       fix != NULL ? ": " : "", fix != NULL ? fix : "");
 	check->failed += grade == CHECK_FAIL;
 }
 
