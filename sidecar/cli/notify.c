@@ -107,8 +107,9 @@ int cmd_notify(int argc, char **argv)
 	    .options = {CMD_CONFIG(args), CMD_SOCKET(args)}};
 	int ignored;
 
+	if (!cmd_options(argc, argv, &syntax, &args, &ignored))
+		return CMD_OK;
 	limit_time();
-	if (cmd_options(argc, argv, &syntax, &args, &ignored))
-		notify(&args);
+	notify(&args);
 	return CMD_OK;
 }

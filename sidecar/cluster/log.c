@@ -194,12 +194,11 @@ static void judge_unverified(const struct decide_input *input, const struct serv
 	out->unverified = true;
 	snprintf(out->alarm, sizeof(out->alarm),
 	         "segue cannot log in to any server, for example %s: %s: %s: correct "
-	         "verify_conninfo%s%.100s in [cluster %s], or the role on the servers; segue check "
-	         "shows more",
+	         "verify_conninfo%s%.100s in [cluster %s], or the role on the servers",
 	         endpoint, denial->problem,
 	         input->cluster->verify == CONFIG_VERIFY_REQUIRE
 	             ? "no other primary is admitted"
-	             : "the next primary that the store names is followed without a check",
+	             : "the next primary is followed without a check",
 	         login[0] != '\0' ? " = " : "", login, input->cluster->name);
 }
 

@@ -419,7 +419,7 @@ Test(run_verify, a_typo_in_verify_conninfo_is_told_and_leads_nobody_to_a_standby
 	status = status_of(&failover_stage);
 	expect_in(status,
 	          "\n  UNVERIFIED: segue cannot log in to any server, for example 127.0.0.1:");
-	expect_in(status, "the next primary that the store names is followed without a check");
+	expect_in(status, "the next primary is followed without a check");
 	cr_expect(lab_wait_until(is_ready, (void *)listen, STAND_TIMEOUT_MS));
 	cr_expect_eq(lab_ask(listen, "GET", "/metrics", &body), 200);
 	expect_in(body.data, "\nsegue_cluster_alarm{cluster=\"orders\"} 1\n");
