@@ -209,7 +209,7 @@ Test(run_own_listener, a_pgbouncer_is_not_led_to_itself)
 	lab_zk_set(pgbouncer_stage.zk, RUN_MASTER, json, strlen(json));
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
 	                                      "event=refused", REASON, about,
-	                                      "target=haproxy/local", NULL),
+	                                      "target=pgbouncer/local", NULL),
 	                   "%s", lab_process_log_tail(lab_segue_process(pgbouncer_stage.segue)));
 	cr_expect(pgbouncer_stage_leads_to(&pgbouncer_stage, 0, 0));
 	argv[0] = lab_segue_binary(pgbouncer_stage.lab);
@@ -254,6 +254,6 @@ Test(run_own_listener, with_keep_the_alarm_says_that_clients_are_led_there)
 	    lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS, "event=moved",
 	                       lab_printf(pgbouncer_stage.lab, "zxid=%lld",
 	                                  (long long)pgbouncer_stage_name(&pgbouncer_stage, 1)),
-	                       "target=haproxy/local", NULL));
+	                       "target=pgbouncer/local", NULL));
 	pgbouncer_stage_fini(&pgbouncer_stage);
 }
