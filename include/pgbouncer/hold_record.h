@@ -19,6 +19,7 @@ struct pgbouncer_hold_record {
 	size_t count;
 	bool fence; /* no client may reach the last primary; a new one or a person ends it */
 	int max_db_connections;     /* value to SET before RESUME; -1: do not SET it */
+	int min_pool_size;          /* value to SET after it; the same */
 	char *staged, *staged_text; /* see pgbouncer_hold_record_stage(); NULL: none */
 	bool undated;               /* the file is the staged one, without time and reason */
 	char *console, *output;     /* of the target; NULL: written by an older segue */

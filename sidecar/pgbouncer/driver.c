@@ -42,6 +42,7 @@ static void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *sta
 	driver->facts.shorten_retry_owed = true;
 	driver->fenced = record->fence;
 	driver->max_db_connections = record->max_db_connections;
+	driver->min_pool_size = driver->min_pool_now = record->min_pool_size;
 	driver->limited = driver->max_db_connections >= 0;
 	driver->drain.since_ms = clock_now_ms();
 	driver->drain.release_ms =
@@ -365,7 +366,7 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	target_init(&driver->target, &ops, setup);
 	driver->wake = pgbouncer_reconcile;
 	driver->facts.cleanup_owed = true;
-	driver->max_db_connections = driver->min_pool_size = -1;
+	driver->max_db_connections = driver->min_pool_size = driver->min_pool_now = -1;
 	driver->listen_port = -1;
 	driver->retry_ms = PGBOUNCER_RETRY_MS;
 	driver->step_us = clock_now_us();

@@ -132,6 +132,7 @@ struct pgbouncer_driver {
 	int64_t retry_ms;       /* server_login_retry as configured, in ms */
 	int max_db_connections; /* as configured; -1: not known */
 	int min_pool_size;      /* the same */
+	int min_pool_now;       /* as segue has SET it since; else as configured */
 	char *listen_addr;      /* as configured; NULL: not known */
 	int64_t listen_port;    /* the same; -1: not known */
 	unsigned cleanups;
@@ -201,7 +202,7 @@ bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver);
 void pgbouncer_stage_record(struct pgbouncer_driver *driver); /* the record of a possible hold */
 void pgbouncer_step_pause(struct pgbouncer_driver *driver);
 void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, void *arg);
-bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver);
+bool pgbouncer_settings_are_due(const struct pgbouncer_driver *driver);
 void pgbouncer_step_unlimit(struct pgbouncer_driver *driver);
 void pgbouncer_step_hold(struct pgbouncer_driver *driver);
 

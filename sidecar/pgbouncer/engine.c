@@ -140,7 +140,7 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	/* The text has been in the file, or PgBouncer lacks one of its databases. */
 	facts->mendable =
 	    driver->generation != 0 && (driver->installed == driver->generation || driver->missing);
-	facts->limit_over = pgbouncer_limit_is_over(driver);
+	facts->limit_over = pgbouncer_settings_are_due(driver);
 	/* A database that a person has just paused must not be taken for one that segue paused, so
 	 * read again what is older than FRESH_MS. Not if the primary is dead: PgBouncer refuses
 	 * clients until it is paused, and the database would be resumed anyway. */

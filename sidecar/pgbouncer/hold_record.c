@@ -15,6 +15,7 @@
 
 #define RECORD      "the hold record"
 #define LIMIT_KEY   "max_db_connections"
+#define POOL_KEY    "min_pool_size"
 #define FENCE_KEY   "fence"
 #define RUNTIME_DIR "/run/segue"
 #define RECORD_MAX  ((size_t)1024 * 1024) /* bytes: ten thousand databases */
@@ -76,15 +77,29 @@ static void use_other_path(struct pgbouncer_hold_record *record)
 	record->spare = path;
 }
 
+static int get_number(const json_t *root, const char *key)
+{
+	const json_t *number = json_object_get(root, key);
+
+	return json_is_integer(number) ? (int)json_integer_value(number) : -1;
+}
+
+static void put_number(json_t *root, const char *key, int number)
+{
+	if (number >= 0)
+		json_object_set_new(root, key, json_integer(number));
+}
+
 bool pgbouncer_hold_record_init(struct pgbouncer_hold_record *record, const char *state_dir,
                                 const char *name, struct err *err)
 {
 	json_auto_t *root = NULL;
-	const json_t *limit, *database;
+	const json_t *database;
 	size_t i;
 
 	*record = (struct pgbouncer_hold_record){
 	    .max_db_connections = -1,
+	    .min_pool_size = -1,
 	    .path = xasprintf("%s/pgbouncer-%s.paused", state_dir, name),
 	    .spare = spare_path(state_dir, name),
 	    .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
@@ -92,9 +107,8 @@ bool pgbouncer_hold_record_init(struct pgbouncer_hold_record *record, const char
 		use_other_path(record); /* it is the newer one */
 	if (!read_file(record->path, &root, err))
 		return false;
-	limit = json_object_get(root, LIMIT_KEY);
-	if (json_is_integer(limit))
-		record->max_db_connections = (int)json_integer_value(limit);
+	record->max_db_connections = get_number(root, LIMIT_KEY);
+	record->min_pool_size = get_number(root, POOL_KEY);
 	record->fence = json_is_true(json_object_get(root, FENCE_KEY));
 	pgbouncer_hold_record_set_origin(record,
 	                                 json_string_value(json_object_get(root, "console")),
@@ -183,8 +197,8 @@ static char *encode(const struct pgbouncer_hold_record *record, char *const *lis
 	json_object_set_new(root, "output", json_string(record->output));
 	if (record->fence)
 		json_object_set_new(root, FENCE_KEY, json_true());
-	if (record->max_db_connections >= 0)
-		json_object_set_new(root, LIMIT_KEY, json_integer(record->max_db_connections));
+	put_number(root, LIMIT_KEY, record->max_db_connections);
+	put_number(root, POOL_KEY, record->min_pool_size);
 	return json_dumps(root, JSON_INDENT(1));
 }
 

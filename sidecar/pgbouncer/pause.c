@@ -1,6 +1,7 @@
 /* Up to PAUSE: selects the databases, saves the hold record (nothing else tells segue's pauses from
  * a person's), and waits until no login to a server is in progress. PAUSE would cut such a login,
- * and PgBouncer would take the server for one that is down. */
+ * and PgBouncer would take the server for one that is down. min_pool_size makes PgBouncer log in to
+ * paused databases, too, and each of these logins is cut: it is 0 as long as segue pauses. */
 #include "base/clock.h"
 #include "base/timer.h"
 #include "driver_internal.h"
@@ -18,6 +19,7 @@
 /* A database that has a server connection gets no second one. A database without any may still
  * start one. */
 #define LIMIT "SET max_db_connections='1'"
+#define CALM  "SET min_pool_size='0'"
 
 /* In a hold: databases that lead to the primary now. In a move: those that will lead to it. A
  * read-only database is moved without PAUSE: nothing can be written to the wrong server. A disabled
@@ -62,6 +64,13 @@ static const char *why_paused(const struct pgbouncer_driver *driver)
 	return driver->facts.held ? "there is no primary" : "the primary has changed";
 }
 
+/* What is SET while databases are paused, as configured: whoever resumes them restores it. */
+static void keep_settings(struct pgbouncer_driver *driver)
+{
+	driver->record.max_db_connections = driver->max_db_connections;
+	driver->record.min_pool_size = driver->min_pool_size;
+}
+
 /* If the folder cannot be written to, that is logged when the record is needed. */
 void pgbouncer_stage_record(struct pgbouncer_driver *driver)
 {
@@ -75,7 +84,7 @@ void pgbouncer_stage_record(struct pgbouncer_driver *driver)
 	for (size_t i = 0; i < driver->ini.count; i++)
 		if (wants_pause(driver, &driver->ini.databases[i], true))
 			names[count++] = driver->ini.databases[i].name;
-	driver->record.max_db_connections = driver->max_db_connections;
+	keep_settings(driver);
 	if (count > 0)
 		(void)!pgbouncer_hold_record_stage(&driver->record, names, count, &ignored);
 }
@@ -88,7 +97,7 @@ static void record_pauses(struct pgbouncer_driver *driver)
 	for (size_t i = 0; i < driver->ini.count; i++)
 		if (wants_pause(driver, &driver->ini.databases[i], driver->facts.held))
 			pgbouncer_hold_record_add(&driver->record, driver->ini.databases[i].name);
-	driver->record.max_db_connections = driver->max_db_connections;
+	keep_settings(driver);
 	driver->record.fence = driver->record.fence || driver->fenced;
 	if (!(drain->dead && pgbouncer_hold_record_save_staged(&driver->record)) &&
 	    !pgbouncer_hold_record_save(&driver->record, why_paused(driver), &err))
@@ -201,6 +210,13 @@ static void pools_shown(struct pgbouncer_driver *driver, const struct pgbouncer_
 	pgbouncer_ping(driver, login, LOGINS_SILENT_MS, early_answer);
 }
 
+static void add_calm(struct pgbouncer_driver *driver)
+{
+	if (driver->min_pool_now > 0)
+		string_list_printf(&driver->script, CALM);
+	driver->min_pool_now = 0;
+}
+
 /* A user who may not SET may not PAUSE either, which is logged then. */
 static void limited(struct pgbouncer_driver *driver, const struct err *err)
 {
@@ -220,13 +236,16 @@ void pgbouncer_step_pause(struct pgbouncer_driver *driver)
 		pgbouncer_show(driver, "SHOW POOLS", pools_shown);
 	} else {
 		driver->limited = true;
-		pgbouncer_command(driver, LIMIT, limited);
+		string_list_printf(&driver->script, LIMIT);
+		add_calm(driver);
+		pgbouncer_script_run(driver, limited);
 	}
 }
 
 /* True as soon as all databases of the record are seen to be paused, or are gone. The limit applies
- * to all databases of PgBouncer, and the others need their logins. */
-bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver)
+ * to all databases of PgBouncer, and the others need their logins. Also if min_pool_size is not 0
+ * then: nothing was SET before PAUSE because the server was dead, or RELOAD has restored it. */
+bool pgbouncer_settings_are_due(const struct pgbouncer_driver *driver)
 {
 	for (size_t i = 0; i < driver->record.count; i++) {
 		const struct pgbouncer_live_database *live =
@@ -235,7 +254,8 @@ bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver)
 		if (live != NULL && !live->paused)
 			return false;
 	}
-	return driver->limited && driver->facts.live_known && !driver->drain.unsent;
+	return (driver->limited || (driver->min_pool_now > 0 && driver->record.count > 0)) &&
+	       driver->facts.live_known && !driver->drain.unsent;
 }
 
 static void unlimited(struct pgbouncer_driver *driver, const struct err *err)
@@ -248,8 +268,10 @@ static void unlimited(struct pgbouncer_driver *driver, const struct err *err)
 
 void pgbouncer_step_unlimit(struct pgbouncer_driver *driver)
 {
-	string_list_printf(&driver->script, "SET max_db_connections='%d'",
-	                   driver->max_db_connections);
+	if (driver->limited)
+		string_list_printf(&driver->script, "SET max_db_connections='%d'",
+		                   driver->max_db_connections);
+	add_calm(driver);
 	pgbouncer_script_run(driver, unlimited);
 }
 

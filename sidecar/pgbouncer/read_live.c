@@ -243,6 +243,7 @@ static void config_shown(struct pgbouncer_driver *driver, const struct pgbouncer
 		driver->config_known = true;
 		driver->max_db_connections = (int)setting(config, "max_db_connections", 1);
 		driver->min_pool_size = (int)setting(config, "min_pool_size", 1);
+		driver->min_pool_now = driver->min_pool_size;
 		driver->retry_ms = setting(config, "server_login_retry", 1000);
 		if (driver->retry_ms < 0)
 			driver->retry_ms = PGBOUNCER_RETRY_MS;

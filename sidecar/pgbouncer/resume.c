@@ -15,6 +15,8 @@ struct resume {
 	struct pgbouncer_hold_record *record;
 	int64_t until_ms;
 	bool limited; /* max_db_connections is restored first: resumed clients need servers */
+	bool calmed;  /* min_pool_size last: PgBouncer would log in to paused databases */
+	bool setting; /* a SET is sent, which may fail */
 	bool failed;
 	struct err *err;
 };
@@ -23,7 +25,7 @@ static void ask_next(struct resume *resume);
 
 static bool is_fine(const struct resume *resume, const struct err *err)
 {
-	return err == NULL || resume->limited ||
+	return err == NULL || resume->setting ||
 	       pgbouncer_problem_of(err->message) == PGBOUNCER_NOT_PAUSED ||
 	       pgbouncer_problem_of(err->message) == PGBOUNCER_NO_DATABASE;
 }
@@ -37,10 +39,10 @@ static void answer_cb(const struct pgbouncer_table *table, const struct err *err
 	if (lost || !is_fine(resume, err)) {
 		*resume->err = *err;
 		resume->failed = true;
-	} else if (!resume->limited) {
+	} else if (!resume->setting) {
 		pgbouncer_hold_record_drop(resume->record, resume->record->names[0]);
 	}
-	resume->limited = false;
+	resume->setting = false;
 	ask_next(resume);
 }
 
@@ -49,11 +51,17 @@ static void ask_next(struct resume *resume)
 	auto_strbuf struct strbuf sql = STRBUF_INIT;
 
 	if (resume->limited) {
+		resume->setting = true;
+		resume->limited = false;
 		strbuf_printf(&sql, "SET max_db_connections='%d'",
 		              resume->record->max_db_connections);
 	} else if (!resume->failed && resume->record->count > 0) {
 		strbuf_append_str(&sql, "RESUME ");
 		resume->failed = !pgbouncer_quote_name(resume->record->names[0], &sql, resume->err);
+	} else if (!resume->failed && resume->calmed) {
+		resume->setting = true;
+		resume->calmed = false;
+		strbuf_printf(&sql, "SET min_pool_size='%d'", resume->record->min_pool_size);
 	}
 	if (resume->failed || sql.len == 0)
 		event_base_loopexit(resume->base, NULL);
@@ -69,6 +77,7 @@ bool pgbouncer_resume(const char *conninfo, struct pgbouncer_hold_record *record
 	                        .record = record,
 	                        .until_ms = clock_now_ms() + timeout_ms,
 	                        .limited = record->count > 0 && record->max_db_connections >= 0,
+	                        .calmed = record->count > 0 && record->min_pool_size > 0,
 	                        .err = err};
 
 	resume.console = console_create(resume.base, conninfo);

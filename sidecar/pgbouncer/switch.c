@@ -23,8 +23,7 @@
 /* After that: PgBouncer tries a primary that is still being promoted ten times a second. */
 #define MEDIUM_RETRY "SET server_login_retry='0.1'"
 
-/* Kept for at least WARM_MIN_MS, because PgBouncer checks it only three times a second. */
-#define WARM        "SET min_pool_size='1'"
+/* min_pool_size is not restored before WARM_MIN_MS, because PgBouncer checks it only three times a second. */
 #define WARM_MIN_MS 2000
 
 #define SERVE_POLL_MS    3
@@ -98,7 +97,7 @@ static bool is_starved(const struct pgbouncer_driver *driver, const struct pgbou
 static bool wants_warming(const struct pgbouncer_driver *driver,
                           const struct pgbouncer_table *pools)
 {
-	bool wanted = driver->min_pool_size == 0, starved = false;
+	bool wanted = driver->min_pool_now == 0, starved = false;
 
 	for (size_t i = 0; i < driver->live.count; i++)
 		wanted = wanted && !driver->live.databases[i].paused;
@@ -132,7 +131,9 @@ static void serve_shown(struct pgbouncer_driver *driver, const struct pgbouncer_
 	if (!starved && driver->target.clock.end_us[MOVE_RESUMED] != 0)
 		target_end_step(&driver->target, MOVE_SERVED);
 	if (wants_warming(driver, table)) {
-		string_list_printf(&driver->script, WARM);
+		driver->min_pool_now = larger(driver->min_pool_size, 1);
+		string_list_printf(&driver->script, "SET min_pool_size='%d'",
+		                   driver->min_pool_now);
 		driver->restore_ms = larger(driver->restore_ms, clock_now_ms() + WARM_MIN_MS);
 	}
 	pgbouncer_command(driver, MEDIUM_RETRY, retry_medium);
@@ -148,6 +149,7 @@ void pgbouncer_step_wait_served(struct pgbouncer_driver *driver)
 static void restored(struct pgbouncer_driver *driver, const struct err *err)
 {
 	driver->restore_ms = 0;
+	driver->min_pool_now = driver->min_pool_size;
 	if (err != NULL)
 		TARGET_LOG(LOG_WARNING, &driver->target, "restore_failed", KV_ERR(err),
 		           KV_STR("next", "server_login_retry stays at 0.1 until the next RELOAD"));
@@ -205,6 +207,7 @@ void pgbouncer_step_install(struct pgbouncer_driver *driver)
 static void reloaded(struct pgbouncer_driver *driver, const struct err *err)
 {
 	driver->facts.live_known = false;
+	driver->min_pool_now = driver->min_pool_size;
 	if (err != NULL && pgbouncer_problem_of(err->message) == PGBOUNCER_NO_ADMIN) {
 		driver->facts.console_down = true;
 		pgbouncer_fail(driver, "reload_refused", err->message,

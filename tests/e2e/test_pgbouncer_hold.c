@@ -364,8 +364,11 @@ static void crash_with_a_limit(void)
 	pgdriver_apply(&d, 0);
 	pgdriver_close(&d);
 	pgdriver_command(&d, "SET max_db_connections='1'");
+	pgdriver_command(&d, "SET min_pool_size='0'");
 	pgdriver_command(&d, "PAUSE app");
-	lab_write_file(d.record, "{\"databases\": [\"app\"], \"max_db_connections\": 0}\n");
+	lab_write_file(
+	    d.record,
+	    "{\"databases\": [\"app\"], \"max_db_connections\": 0, \"min_pool_size\": 3}\n");
 	pgdriver_open(&d);
 }
 
@@ -383,8 +386,67 @@ Test(pgbouncer_driver_hold, killed_with_logins_limited_a_resume_allows_them_agai
 	crash_with_a_limit();
 	pgdriver_close(&d);
 	says_config("max_db_connections", "0");
+	says_config("min_pool_size", "3");
 	cr_assert(pgdriver_leads_to(&d, 0));
 	pgdriver_open(&d);
+}
+
+/* --- min_pool_size: PgBouncer would log in to paused databases, and cut these logins --- */
+
+static unsigned count_cut(void)
+{
+	const char *path = lab_process_log(lab_pgbouncer_process(d.bouncer));
+	const char *log = lab_read_file(d.lab, path);
+	unsigned count = 0;
+
+	for (const char *at = log; (at = strstr(at, "closing because: pause mode")) != NULL; at++)
+		count++;
+	return count;
+}
+
+#define JANITOR_MS 333 /* PgBouncer looks at min_pool_size this often */
+
+static void is_calm_for_three_rounds(void)
+{
+	unsigned cut;
+
+	cr_assert(pgdriver_wait_step(&d, "holding"));
+	says_config("min_pool_size", "0");
+	cut = count_cut();
+	pgdriver_run(&d, 3 * JANITOR_MS);
+	cr_assert_eq(count_cut(), cut);
+}
+
+Test(pgbouncer_driver_hold, with_a_min_pool_size_no_login_is_cut_in_a_hold)
+{
+	pgdriver_fini(&d);
+	pgdriver_init(&d, "min_pool_size = 2\nlog_disconnections = 1\nserver_login_retry = 1\n");
+	pgdriver_apply(&d, 0);
+	pgdriver_start_traffic(&d);
+	be_held();
+	is_calm_for_three_rounds();
+	pgdriver_apply(&d, 0);
+	cr_assert(pgdriver_all_served(&d));
+	cr_assert(pgdriver_wait_log(&d, "to=restoring"));
+	cr_assert(pgdriver_wait_step(&d, "idle"));
+	says_config("min_pool_size", "2");
+	no_write_failed();
+}
+
+/* PAUSE does not wait for the SET then, and RELOAD restores the file's value in the middle. */
+Test(pgbouncer_driver_hold, with_a_min_pool_size_and_a_dead_primary_nor_is_one)
+{
+	pgdriver_fini(&d);
+	pgdriver_init(&d, "min_pool_size = 2\nlog_disconnections = 1\n");
+	pgdriver_apply(&d, 0);
+	lab_process_kill(lab_pg_process(d.pg, 0));
+	be_held();
+	is_calm_for_three_rounds();
+	pgdriver_name(&d, 1);
+	pgdriver_hold(&d, 30000);
+	is_calm_for_three_rounds();
+	pgdriver_apply(&d, 1);
+	cr_assert(pgdriver_leads_to(&d, 1));
 }
 
 /* --- what somebody takes away meanwhile --- */

@@ -53,15 +53,18 @@ Test(pgbouncer_hold_record, what_one_life_notes_the_next_one_finds)
 
 	cr_assert_eq(first.count, 0);
 	cr_assert_eq(first.max_db_connections, -1);
+	cr_assert_eq(first.min_pool_size, -1);
 	pgbouncer_hold_record_add(&first, "app");
 	pgbouncer_hold_record_add(&first, "my \"db\"");
 	first.max_db_connections = 50;
+	first.min_pool_size = 7;
 	save(&first);
 	second = init();
 	cr_assert_eq(second.count, 2);
 	cr_assert(pgbouncer_hold_record_has(&second, "app"));
 	cr_assert(pgbouncer_hold_record_has(&second, "my \"db\""));
 	cr_assert_eq(second.max_db_connections, 50);
+	cr_assert_eq(second.min_pool_size, 7);
 	pgbouncer_hold_record_fini(&first);
 	drop_all(&second);
 }

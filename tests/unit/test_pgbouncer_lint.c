@@ -215,6 +215,16 @@ Test(pgbouncer_lint, a_pool_of_no_size)
 	expect_none(GOOD "default_pool_size|1|20|yes\n", APP);
 }
 
+Test(pgbouncer_lint, a_min_pool_size_of_one_database_is_not_set_to_0_in_a_hold)
+{
+	static const char databases[] =
+	    "name|host|port|database|pool_mode|min_pool_size|paused|disabled\n"
+	    "app|10.0.0.1|5432|app|transaction|2|0|0\n";
+
+	expect_one(GOOD "min_pool_size|0|0|yes\n", databases, "min_pool_size in the entry of app");
+	expect_none(GOOD "min_pool_size|2|0|yes\n", databases);
+}
+
 /* One entry of pgbouncer.ini, in line 4. */
 static void expect_entry(const char *name, const char *pairs, const char *finding)
 {

@@ -55,7 +55,7 @@ struct __attribute__((aligned(sizeof(uint32_t)))) pgbouncer_facts {
 	bool let_go : 1;       /* clients have waited long enough: RESUME in any case */
 	bool ours : 1;         /* there are databases that segue paused */
 	bool to_pause : 1;     /* some databases have to be paused, and are not */
-	bool limit_over : 1;   /* new logins are prevented, and need not be any more */
+	bool limit_over : 1;   /* what is SET against logins is not what it should be now */
 	bool fence_due : 1;    /* sessions to the last primary have to be ended */
 	bool drained : 1;      /* databases paused by segue have no server connections */
 	bool probe_due : 1;

@@ -148,6 +148,30 @@ static bool leads_to_folder(const char *conninfo, const char *folder)
 	return false;
 }
 
+/* segue SETs the min_pool_size of [pgbouncer] to 0 while it pauses. That of a database stays. */
+static void judge_min_pool_size(const struct pgbouncer_lint *lint, struct string_list *out)
+{
+	const char *common = setting(lint, "min_pool_size");
+	auto_strbuf struct strbuf names = STRBUF_INIT;
+
+	for (size_t i = 0; i < lint->databases->row_count; i++) {
+		const char *name = pgbouncer_table_get(lint->databases, i, "name");
+		const char *own = pgbouncer_table_get(lint->databases, i, "min_pool_size");
+
+		if (name != NULL && is_ours(lint, name) && own != NULL && strcmp(own, "0") != 0 &&
+		    (common == NULL || strcmp(own, common) != 0))
+			append_name(&names, name);
+	}
+	if (names.len > 0)
+		string_list_printf(
+		    out,
+		    "min_pool_size in the entry of %s: PgBouncer also logs in while the database "
+		    "is paused, cuts these logins itself, and after RESUME refuses whoever asks "
+		    "before the first login: set min_pool_size in [pgbouncer] instead, where "
+		    "segue sets it to 0 meanwhile",
+		    names.data);
+}
+
 /* A unix socket directory belongs to only one of the PgBouncers that share a port. */
 static void judge_reuseport(const struct pgbouncer_lint *lint, struct string_list *out)
 {
@@ -301,6 +325,7 @@ void pgbouncer_lint(const struct pgbouncer_lint *lint, struct string_list *out)
 	judge_hold(lint, out, "query_wait_timeout", "clients that wait get an error");
 	judge_hold(lint, out, "client_login_timeout", "clients that log in meanwhile are cut off");
 	judge_pool_mode(lint, out);
+	judge_min_pool_size(lint, out);
 	judge_network(lint, out);
 	judge_reuseport(lint, out);
 	if (!pgbouncer_live_parse(lint->databases, &live, &err)) {
