@@ -182,7 +182,7 @@ void cluster_judge(const struct cluster *cluster, const struct decide_input *inp
 void cluster_log(struct cluster *cluster, const struct watch_fact *fact);
 void cluster_log_override(const struct cluster *cluster);
 
-/* --- save.c --- */
+/* --- saved_topology.c --- */
 
 void cluster_load(struct cluster *cluster, const char *state_dir);
 #define CLUSTER_SAVE_AFTER_MS 1000 /* for what need not be on disk at once */

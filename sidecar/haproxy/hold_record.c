@@ -1,33 +1,16 @@
 /* The hold record of a HAProxy target, as a JSON file; see the header. */
 #include "haproxy/hold_record.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/file.h"
-#include "base/strbuf.h"
 #include "haproxy/model/address.h"
-
-#define RECORD_MAX ((size_t)4096) /* bytes */
+#include "target/hold_record.h"
 
 static const char *const kinds[] = {
     [HAPROXY_RECORD_NONE] = "", [HAPROXY_RECORD_HOLD] = "hold", [HAPROXY_RECORD_FENCE] = "fence"};
-
-static bool read_file(const char *path, json_t **root, struct err *err)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	bool missing;
-
-	*root = NULL;
-	if (!file_read(path, RECORD_MAX, &text, &missing, err))
-		return missing;
-	*root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
-	return *root != NULL || err_set(err, "%s: not valid JSON", path);
-}
 
 /* JSON null: any address. */
 static bool read_endpoint(const json_t *endpoint, char **address, uint16_t *port)
@@ -82,10 +65,11 @@ bool haproxy_hold_record_init(struct haproxy_hold_record *record, const char *st
 {
 	json_auto_t *root = NULL;
 
-	*record = (struct haproxy_hold_record){
-	    .path = xasprintf("%s/haproxy-%s.held", state_dir, name),
-	    .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
-	return read_file(record->path, &root, err) && (root == NULL || take(record, root, err));
+	*record =
+	    (struct haproxy_hold_record){.path = xasprintf("%s/haproxy-%s.held", state_dir, name),
+	                                 .owner = hold_record_new_owner()};
+	return hold_record_read(record->path, &root, err) &&
+	       (root == NULL || take(record, root, err));
 }
 
 void haproxy_hold_record_fini(struct haproxy_hold_record *record)
@@ -125,18 +109,16 @@ static json_t *encode_endpoint(const char *address, uint16_t port)
 
 static char *encode(const struct haproxy_hold_record *record, int64_t zxid)
 {
-	char when[CLOCK_WALL_MAX];
-	json_auto_t *root = NULL;
+	json_auto_t *root =
+	    json_pack("{s:s, s:o, s:o, s:I}", "kind", kinds[record->kind], "closed",
+	              encode_endpoint(record->closed_address, record->closed_port), "primary",
+	              encode_endpoint(record->primary_address, record->primary_port), "zxid",
+	              (json_int_t)zxid);
 
-	clock_wall(when, sizeof(when));
-	root = json_pack("{s:s, s:o, s:o, s:s, s:I, s:s}", "kind", kinds[record->kind], "closed",
-	                 encode_endpoint(record->closed_address, record->closed_port), "primary",
-	                 encode_endpoint(record->primary_address, record->primary_port), "since",
-	                 when, "zxid", (json_int_t)zxid, "owner", record->owner);
 	/* left out if it is NULL, or no UTF-8 */
 	json_object_set_new(root, "socket", json_string(record->socket));
 	json_object_set_new(root, "output", json_string(record->output));
-	return json_dumps(root, JSON_INDENT(1));
+	return hold_record_encode(root, record->owner, true);
 }
 
 /* No fsync, as clients would wait for it. None is needed: after a power failure HAProxy starts with
@@ -156,12 +138,5 @@ bool haproxy_hold_record_save(const struct haproxy_hold_record *record, int64_t 
 
 bool haproxy_hold_record_is_ours(const struct haproxy_hold_record *record)
 {
-	json_auto_t *root = NULL;
-	struct err ignored; /* no file, or an unreadable one: no other target wrote it */
-	const char *owner;
-
-	if (!read_file(record->path, &root, &ignored))
-		return true;
-	owner = json_string_value(json_object_get(root, "owner"));
-	return owner == NULL || strcmp(owner, record->owner) == 0;
+	return hold_record_is_of(record->path, record->owner);
 }

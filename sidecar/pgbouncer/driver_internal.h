@@ -222,7 +222,7 @@ void pgbouncer_step_close_after_transaction(struct pgbouncer_driver *driver);
 void pgbouncer_step_kill_connections(struct pgbouncer_driver *driver);
 void pgbouncer_step_fence(struct pgbouncer_driver *driver);
 
-/* --- switch.c: file, RELOAD, RESUME, and what has clients served soon after it --- */
+/* --- reload_resume.c: file, RELOAD, RESUME, and what has clients served soon after it --- */
 
 void pgbouncer_step_install(struct pgbouncer_driver *driver);
 void pgbouncer_step_reload(struct pgbouncer_driver *driver);

@@ -2,44 +2,29 @@
  * after the last RESUME. A name in it that is no longer paused does no harm. */
 #include "pgbouncer/hold_record.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/file.h"
-#include "base/strbuf.h"
+#include "target/hold_record.h"
 
 #define RECORD      "the hold record"
 #define LIMIT_KEY   "max_db_connections"
 #define POOL_KEY    "min_pool_size"
 #define FENCE_KEY   "fence"
 #define RUNTIME_DIR "/run/segue"
-#define RECORD_MAX  ((size_t)1024 * 1024) /* bytes: ten thousand databases */
 
 static bool read_file(const char *path, json_t **root, struct err *err)
 {
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	json_error_t error;
-	bool missing;
-
-	*root = NULL;
-	if (!file_read(path, RECORD_MAX, &text, &missing, err))
-		return missing;
-	*root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
-	if (json_is_array(json_object_get(*root, "databases")))
+	if (hold_record_read(path, root, err) &&
+	    (*root == NULL || json_is_array(json_object_get(*root, "databases")) ||
+	     err_set(err, "%s: it has no list of databases", path)))
 		return true;
-	if (*root == NULL)
-		err_set(err, "byte %d: not JSON, or incomplete", error.position);
-	else
-		err_set(err, "it has no list of databases");
-	return err_wrap(err,
-	                "%s: not a hold record (RESUME by hand the databases that SHOW DATABASES "
-	                "shows as paused, then remove the file)",
-	                path);
+	return err_wrap(err, "not a hold record (RESUME by hand the databases that SHOW DATABASES "
+	                     "shows as paused, then remove the file)");
 }
 
 static char *copy(const char *text)
@@ -102,7 +87,7 @@ bool pgbouncer_hold_record_init(struct pgbouncer_hold_record *record, const char
 	    .min_pool_size = -1,
 	    .path = xasprintf("%s/pgbouncer-%s.paused", state_dir, name),
 	    .spare = spare_path(state_dir, name),
-	    .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
+	    .owner = hold_record_new_owner()};
 	if (access(record->spare, F_OK) == 0)
 		use_other_path(record); /* it is the newer one */
 	if (!read_file(record->path, &root, err))
@@ -181,25 +166,19 @@ static char *encode(const struct pgbouncer_hold_record *record, char *const *lis
 {
 	json_auto_t *root = json_object();
 	json_t *names = json_array();
-	char when[CLOCK_WALL_MAX];
 
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(names, json_string(list[i]));
 	json_object_set_new(root, "databases", names);
-	if (why != NULL) {
-		clock_wall(when, sizeof(when));
-		json_object_set_new(root, "since", json_string(when));
-		json_object_set_new(root, "why", json_string(why));
-	}
-	json_object_set_new(root, "owner", json_string(record->owner));
 	/* jansson adds nothing for a string that is NULL. */
+	json_object_set_new(root, "why", json_string(why));
 	json_object_set_new(root, "console", json_string(record->console));
 	json_object_set_new(root, "output", json_string(record->output));
 	if (record->fence)
 		json_object_set_new(root, FENCE_KEY, json_true());
 	put_number(root, LIMIT_KEY, record->max_db_connections);
 	put_number(root, POOL_KEY, record->min_pool_size);
-	return json_dumps(root, JSON_INDENT(1));
+	return hold_record_encode(root, record->owner, why != NULL);
 }
 
 static const struct file_owner file_owner = {.mode = 0600};
@@ -260,12 +239,5 @@ bool pgbouncer_hold_record_sync(struct pgbouncer_hold_record *record, const char
 
 bool pgbouncer_hold_record_is_ours(const struct pgbouncer_hold_record *record)
 {
-	json_auto_t *root = NULL;
-	struct err ignored; /* if there is no file or it is unreadable, there is no other owner */
-	const char *owner;
-
-	if (!read_file(record->path, &root, &ignored))
-		return true;
-	owner = json_string_value(json_object_get(root, "owner"));
-	return owner == NULL || strcmp(owner, record->owner) == 0;
+	return hold_record_is_of(record->path, record->owner);
 }

@@ -23,7 +23,8 @@
 /* After that: PgBouncer tries a primary that is still being promoted ten times a second. */
 #define MEDIUM_RETRY "SET server_login_retry='0.1'"
 
-/* min_pool_size is not restored before WARM_MIN_MS, because PgBouncer checks it only three times a second. */
+/* min_pool_size is not restored before WARM_MIN_MS, because PgBouncer checks it only three times a
+ * second. */
 #define WARM_MIN_MS 2000
 
 #define SERVE_POLL_MS    3
@@ -132,8 +133,7 @@ static void serve_shown(struct pgbouncer_driver *driver, const struct pgbouncer_
 		target_end_step(&driver->target, MOVE_SERVED);
 	if (wants_warming(driver, table)) {
 		driver->min_pool_now = larger(driver->min_pool_size, 1);
-		string_list_printf(&driver->script, "SET min_pool_size='%d'",
-		                   driver->min_pool_now);
+		string_list_printf(&driver->script, "SET min_pool_size='%d'", driver->min_pool_now);
 		driver->restore_ms = larger(driver->restore_ms, clock_now_ms() + WARM_MIN_MS);
 	}
 	pgbouncer_command(driver, MEDIUM_RETRY, retry_medium);
