@@ -134,7 +134,7 @@ void verifier_follow(struct verifier *verifier, const struct member *const *memb
 
 	if (verifier->config->verify == CONFIG_VERIFY_DISABLE)
 		return;
-	now = xcalloc(count, sizeof(*now));
+	now = xcalloc(count, sizeof(struct probe *));
 	for (size_t i = 0; i < count; i++) {
 		if (members[i] == NULL || *members[i]->address == '\0' ||
 		    find(now, used, members[i]) != NULL)

@@ -2,6 +2,7 @@
  * standalone tag removes its line, and an argument of a parent loses the indentation that it has in
  * this file, because it gets the indentation of the place where it is put. What the specification
  * leaves open is refused. */
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -259,6 +260,7 @@ void ast_list_free(struct ast_list *list)
 
 static struct ast_node *add_node(struct ast_list *list, enum ast_kind kind, size_t offset)
 {
+	assert(list != NULL);
 	if (list->count == list->capacity) {
 		list->capacity = list->capacity > 0 ? list->capacity * 2 : 4;
 		list->nodes = xreallocarray(list->nodes, list->capacity, sizeof(*list->nodes));
@@ -513,7 +515,7 @@ static bool parse_tag(struct parser *parser, struct ast_list *list, const struct
 static bool parse_list(struct parser *parser, struct ast_node *enclosing, struct ast_list *list)
 {
 	bool in_parent = enclosing != NULL && enclosing->kind == AST_PARENT;
-	struct tag tag;
+	struct tag tag = {0};
 	bool found;
 
 	for (;;) {

@@ -413,7 +413,7 @@ static void is_calm_for_three_rounds(void)
 	cr_assert(pgdriver_wait_step(&d, "holding"));
 	says_config("min_pool_size", "0");
 	cut = count_cut();
-	pgdriver_run(&d, 3 * JANITOR_MS);
+	pgdriver_run(&d, INT64_C(3) * JANITOR_MS);
 	cr_assert_eq(count_cut(), cut);
 }
 
@@ -484,23 +484,27 @@ static int late_client(void *arg)
 	return writes() ? 0 : 1;
 }
 
-static void is_held_again(const char *text)
+static void late_client_waits_for_next(void)
 {
-	struct lab_process *late;
+	struct lab_process *late = lab_fork(d.lab, "late", late_client, NULL);
 
-	wait_for_file(text);
-	cr_assert(pgdriver_wait_paused(&d, "app", true));
-	cr_assert(pgdriver_wait_step(&d, "holding"));
-	cr_assert(pgdriver_wait_log(&d, "event=drift"));
-	cr_assert_eq(access(d.record, F_OK), 0);
-	cr_assert(pgdriver_says(&d, "app", "port", lab_printf(d.lab, "%u", lab_pg_port(d.pg, 0))));
-	late = lab_fork(d.lab, "late", late_client, NULL);
 	pgdriver_run(&d, 1500);
 	cr_assert(lab_process_alive(late), "it waits: %s", lab_process_log_tail(late));
 	pgdriver_apply(&d, 1);
 	cr_assert(pgdriver_leads_to(&d, 1));
 	cr_assert(lab_process_wait(late, PGDRIVER_TIMEOUT_MS));
 	cr_assert_eq(lab_process_exit_code(late), 0, "%s", lab_process_log_tail(late));
+}
+
+static void is_held_again(const char *text)
+{
+	wait_for_file(text);
+	cr_assert(pgdriver_wait_paused(&d, "app", true));
+	cr_assert(pgdriver_wait_step(&d, "holding"));
+	cr_assert(pgdriver_wait_log(&d, "event=drift"));
+	cr_assert_eq(access(d.record, F_OK), 0);
+	cr_assert(pgdriver_says(&d, "app", "port", lab_printf(d.lab, "%u", lab_pg_port(d.pg, 0))));
+	late_client_waits_for_next();
 }
 
 static const char *hold_and_know_file(void)

@@ -29,12 +29,14 @@ static void replace(struct lab *lab, const char *file, const char *from, const c
 
 static bool is_gone(void *arg)
 {
-	return access(arg, F_OK) != 0;
+	const char *const *file = arg;
+
+	return access(*file, F_OK) != 0;
 }
 
 static bool wait_gone(const char *file)
 {
-	return lab_wait_until(is_gone, (void *)(uintptr_t)file, BOUNCE_TIMEOUT_MS);
+	return lab_wait_until(is_gone, &file, BOUNCE_TIMEOUT_MS);
 }
 
 /* --- PgBouncer --- */

@@ -263,13 +263,12 @@ static bool segue_is_guarding(void *arg)
 	char line[256];
 
 	while (table != NULL && fgets(line, sizeof(line), table) != NULL) {
-		unsigned port, state;
-		unsigned long inode;
+		char port[8], state[8], inode[24];
 
-		if (sscanf(line, "%*s %*s %*x:%x %x %*s %*s %*s %*s %*s %lu", &port, &state,
-		           &inode) == 3 &&
-		    port == lab_relay_port(failover_stage->relay) && state == 1 &&
-		    is_socket_of(pid, inode))
+		if (sscanf(line, "%*s %*s %*[^:]:%7s %7s %*s %*s %*s %*s %*s %23s", port, state,
+		           inode) == 3 &&
+		    strtoul(port, NULL, 16) == lab_relay_port(failover_stage->relay) &&
+		    strtoul(state, NULL, 16) == 1 && is_socket_of(pid, strtoul(inode, NULL, 10)))
 			count++;
 	}
 	if (table != NULL)

@@ -136,7 +136,7 @@ static void wait_ready(struct lab_patroni *patroni, int node, bool (*cond)(void 
 	struct node_ref ref = {patroni, node};
 
 	lab_wait_until(cond, &ref,
-	               2 * READY_TIMEOUT_MS + INT64_C(10000) * patroni->options.loop_wait);
+	               INT64_C(2) * READY_TIMEOUT_MS + INT64_C(10000) * patroni->options.loop_wait);
 	process_wait_ready(patroni->nodes[node].machine.process, cond, &ref, what);
 }
 

@@ -1,6 +1,7 @@
 /* The tables of admission and of the store's value: every row is reached by some input, and
  * allows that input. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sidecar/decide/decide_internal.h"
@@ -52,8 +53,8 @@ static struct topology value_of(unsigned bits)
 	                         .timeline = has(bits, 16) ? 3 : 2,
 	                         .system_identifier = "77"};
 
-	strcpy(value.primary.name, has(bits, 32) ? "b" : "a");
-	strcpy(value.set_by.id, has(bits, 64) ? "id" : "");
+	snprintf(value.primary.name, sizeof(value.primary.name), "%s", has(bits, 32) ? "b" : "a");
+	snprintf(value.set_by.id, sizeof(value.set_by.id), "%s", has(bits, 64) ? "id" : "");
 	return value;
 }
 

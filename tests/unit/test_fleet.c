@@ -95,7 +95,7 @@ Test(fleet, however_long_the_texts_it_fits_into_a_znode)
 		fleet_copy(target->problem, sizeof(target->problem), longest);
 	}
 	text = encode(&note);
-	cr_assert_lt(strlen(text), 64 * 1024, "%zu", strlen(text));
+	cr_assert_lt(strlen(text), (size_t)64 * 1024, "%zu", strlen(text));
 	cr_assert_not_null(strstr(text, "\"targets_total\":1000,"));
 	fleet_note_fini(&note);
 }

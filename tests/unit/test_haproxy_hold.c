@@ -233,8 +233,7 @@ Test(haproxy_hold_view, clients_queue_only_where_the_whole_text_lets_them_wait_l
 }
 
 struct limit_case {
-	uint64_t maxconn, queued;
-	unsigned port;
+	uint64_t maxconn, queued, port;
 	const char *hold, *fence, *back, *tidy; /* the commands for each desired_seq */
 	bool late, withholds, lasts;
 };
