@@ -8,8 +8,8 @@
 
 #include "base/err.h"
 
-/* Stores the object of the file `path`, or NULL if there is no file; caller releases it. A file
- * that cannot be read or is no JSON object: false, with an error that names it. */
+/* Stores the JSON of the file `path`, or NULL if there is no file; caller releases it. A file that
+ * cannot be read or is no JSON: false, with an error that names it. */
 bool hold_record_read(const char *path, json_t **root, struct err *err) MUST_CHECK;
 
 /* The text of `root` with "owner" and, if `dated`, the time now as "since". Caller frees it. */

@@ -24,8 +24,8 @@ bool hold_record_read(const char *path, json_t **root, struct err *err)
 	if (!file_read(path, RECORD_MAX, &text, &missing, err))
 		return missing;
 	*root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
-	return json_is_object(*root) || err_set(err, "%s: byte %d: not JSON, or incomplete", path,
-	                                        *root == NULL ? error.position : 0);
+	return *root != NULL ||
+	       err_set(err, "%s: byte %d: not JSON, or incomplete", path, error.position);
 }
 
 char *hold_record_encode(json_t *root, const char *owner, bool dated)
