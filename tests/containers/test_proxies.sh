@@ -105,8 +105,11 @@ check 'the drop-in of README.Debian is taken' edited segue
 check 'segue starts' inside 'systemctl start segue' || explain
 check 'the file is written' wait_until 10 inside 'grep "127.0.0.1:6003" /etc/app/conf.d/database.conf' || explain
 check 'without a rule, it may not reload the application' wait_until 10 inside 'journalctl -u segue | grep "event=reload_failed\|event=move_failed" | grep app' || explain
+# polkitd reads the folder again when a file in it is closed, and not when its mode changes: a file that podman cp puts
+# there is still unreadable for it then, if the machine is busy. So it is written as a person's editor does.
 rule_taken() {
-	documented /etc/polkit-1/rules.d/50-segue.rules: && podman cp "$SCRATCH/block" "$BOX:/etc/polkit-1/rules.d/50-segue.rules"
+	documented /etc/polkit-1/rules.d/50-segue.rules: && podman cp "$SCRATCH/block" "$BOX:/root/block" &&
+		inside 'umask 022 && cat /root/block >/etc/polkit-1/rules.d/50-segue.rules'
 }
 check 'the rule of README.Debian is taken' rule_taken
 check 'it may now' wait_until 30 inside 'grep "127.0.0.1:6003" /run/app.loaded' || explain
