@@ -32,7 +32,7 @@
 /* Shared with the observer process. */
 struct seen {
 	int64_t looks;
-	int64_t went_back, file_went_back;
+	int64_t went_back, file_went_back, holds;
 	int worker, runtime_port, file_port; /* last seen */
 };
 
@@ -80,6 +80,10 @@ static void check_runtime(struct soak *soak)
 	port = number_after(reply.data, " 127.0.0.1 ");
 	if (worker == 0 || port == 0)
 		return;
+	if (port < FIRST_PORT) { /* the znode is deleted: clients are held, at a closed port */
+		seen->holds++;
+		return;
+	}
 	if (worker == seen->worker && port < seen->runtime_port) {
 		seen->went_back++;
 		printf("HAProxy's worker %d went back from %d to %d\n", worker, seen->runtime_port,
@@ -323,7 +327,8 @@ static int finish(struct soak *soak, unsigned changes)
 	if (lab_process_stop(lab_segue_process(soak->segue)) != 0)
 		lab_fail("segue does not end well; its log:\n%s",
 		         lab_process_log_tail(lab_segue_process(soak->segue)));
-	printf("%u changes, %" PRId64 " looks at HAProxy; ", changes, soak->seen->looks);
+	printf("%u changes, %" PRId64 " looks at HAProxy, %" PRId64 " of them in a hold; ", changes,
+	       soak->seen->looks + soak->seen->holds, soak->seen->holds);
 	for (unsigned i = 0; i < TROUBLES; i++)
 		printf("%s %u times%s", troubles[i].what, soak->made[i],
 		       i + 1 < TROUBLES ? ", " : "\n");
