@@ -9,8 +9,10 @@
 #include "base/err.h"
 
 /* Stores the JSON of the file `path`, or NULL if there is no file; caller releases it. A file that
- * cannot be read or is no JSON: false, with an error that names it. */
-bool hold_record_read(const char *path, json_t **root, struct err *err) MUST_CHECK;
+ * cannot be read or is no JSON: false, with an error that names it. `advice` says what to do with a
+ * file that is no JSON, as " (remove it)"; "": nothing. */
+bool hold_record_read(const char *path, const char *advice, json_t **root,
+                      struct err *err) MUST_CHECK;
 
 /* The text of `root` with "owner" and, if `dated`, the time now as "since". Caller frees it. */
 char *hold_record_encode(json_t *root, const char *owner, bool dated);

@@ -68,7 +68,7 @@ bool haproxy_hold_record_init(struct haproxy_hold_record *record, const char *st
 	*record =
 	    (struct haproxy_hold_record){.path = xasprintf("%s/haproxy-%s.held", state_dir, name),
 	                                 .owner = hold_record_new_owner()};
-	return hold_record_read(record->path, &root, err) &&
+	return hold_record_read(record->path, "", &root, err) &&
 	       (root == NULL || take(record, root, err));
 }
 

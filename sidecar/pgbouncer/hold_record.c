@@ -16,15 +16,15 @@
 #define POOL_KEY    "min_pool_size"
 #define FENCE_KEY   "fence"
 #define RUNTIME_DIR "/run/segue"
+#define ADVICE                                                                             \
+	" (RESUME by hand the databases that SHOW DATABASES shows as paused, then remove " \
+	"the file)"
 
 static bool read_file(const char *path, json_t **root, struct err *err)
 {
-	if (hold_record_read(path, root, err) &&
-	    (*root == NULL || json_is_array(json_object_get(*root, "databases")) ||
-	     err_set(err, "%s: it has no list of databases", path)))
-		return true;
-	return err_wrap(err, "not a hold record (RESUME by hand the databases that SHOW DATABASES "
-	                     "shows as paused, then remove the file)");
+	return hold_record_read(path, ADVICE, root, err) &&
+	       (*root == NULL || json_is_array(json_object_get(*root, "databases")) ||
+	        err_set(err, "%s: not a hold record" ADVICE ": it has no list of databases", path));
 }
 
 static char *copy(const char *text)

@@ -263,7 +263,9 @@ static void unlimited(struct pgbouncer_driver *driver, const struct err *err)
 	driver->limited = false;
 	if (err != NULL)
 		TARGET_LOG(LOG_WARNING, &driver->target, "set_refused", KV_ERR(err),
-		           KV_STR("next", "max_db_connections stays at 1 until the next RELOAD"));
+		           KV_STR("next",
+		                  "max_db_connections stays at 1, or min_pool_size as it is, until "
+		                  "the next RELOAD"));
 }
 
 void pgbouncer_step_unlimit(struct pgbouncer_driver *driver)

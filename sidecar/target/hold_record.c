@@ -14,7 +14,7 @@
 #define OWNER_KEY  "owner"
 #define SINCE_KEY  "since"
 
-bool hold_record_read(const char *path, json_t **root, struct err *err)
+bool hold_record_read(const char *path, const char *advice, json_t **root, struct err *err)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	json_error_t error;
@@ -25,7 +25,8 @@ bool hold_record_read(const char *path, json_t **root, struct err *err)
 		return missing;
 	*root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
 	return *root != NULL ||
-	       err_set(err, "%s: byte %d: not JSON, or incomplete", path, error.position);
+	       err_set(err, "%s: not a hold record%s: byte %d: not JSON, or incomplete", path,
+	               advice, error.position);
 }
 
 char *hold_record_encode(json_t *root, const char *owner, bool dated)
@@ -51,7 +52,7 @@ bool hold_record_is_of(const char *path, const char *owner)
 	struct err ignored; /* if there is no file or it is unreadable, there is no other owner */
 	const char *found;
 
-	if (!hold_record_read(path, &root, &ignored))
+	if (!hold_record_read(path, "", &root, &ignored))
 		return true;
 	found = json_string_value(json_object_get(root, OWNER_KEY));
 	return found == NULL || strcmp(found, owner) == 0;

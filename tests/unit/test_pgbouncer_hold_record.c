@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -203,4 +204,19 @@ Test(pgbouncer_hold_record, a_file_that_is_no_record_is_an_error)
 		pgbouncer_hold_record_fini(&record);
 	}
 	unlink(path);
+}
+
+/* It may be a good one: nobody is told to remove it. */
+Test(pgbouncer_hold_record, a_file_that_cannot_be_read_is_another_error)
+{
+	auto_free char *path = xasprintf("%s/pgbouncer-local.paused", folder);
+	struct pgbouncer_hold_record record;
+	struct err err;
+
+	cr_assert_eq(mkdir(path, 0700), 0);
+	cr_expect_not(pgbouncer_hold_record_init(&record, folder, "local", &err));
+	cr_expect_not_null(strstr(err.message, path), "%s", err.message);
+	cr_expect_null(strstr(err.message, "remove"), "%s", err.message);
+	pgbouncer_hold_record_fini(&record);
+	cr_assert_eq(rmdir(path), 0);
 }
