@@ -150,7 +150,7 @@ killed_often() {
 	for _ in 1 2 3 4 5 6 7 8; do
 		pid=$(unit MainPID)
 		inside "kill -9 $pid"
-		wait_until 10 other_than "$pid" && wait_until 10 unit_is ActiveState active || return 1
+		wait_until 10 other_than "$pid" && wait_until 20 unit_is ActiveState active || return 1
 	done
 }
 primary 5432
@@ -184,7 +184,8 @@ check 'it holds clients' holds || explain
 pid=$(unit MainPID)
 check 'the package is upgraded' inside 'dpkg --force-confold -i /new.deb'
 check 'which starts the new program' wait_until 10 other_than "$pid" || explain
-check 'and it is active' wait_until 10 unit_is ActiveState active || explain
+# without a primary systemd is told so only after 10 s
+check 'and it is active' wait_until 20 unit_is ActiveState active || explain
 check 'clients are held on' paused 1 || explain
 primary 5432
 check 'with a primary, they go on' wait_until 10 paused 0 || explain
