@@ -196,12 +196,14 @@ Test(probe, who_reads_and_never_answers_times_out)
 	probe_case_expect(SERVER_TIMED_OUT, 2);
 }
 
+/* The login has to be over in time, also on a busy machine. */
 Test(probe, who_logs_in_and_never_answers_times_out)
 {
+	t.config.verify_timeout_ms = 2000;
 	probe_case_serve(fall_silent_when_asked);
 	probe_case_follow();
 	probe_case_expect(SERVER_TIMED_OUT, 1);
-	cr_expect_str_eq(probe_case_fact()->problem, "no answer within 100 ms");
+	cr_expect_str_eq(probe_case_fact()->problem, "no answer within 2000 ms");
 }
 
 Test(probe, hanging_up_once_says_nothing)
