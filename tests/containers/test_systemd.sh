@@ -150,7 +150,7 @@ killed_often() {
 	for _ in 1 2 3 4 5 6 7 8; do
 		pid=$(unit MainPID)
 		inside "kill -9 $pid"
-		wait_until 10 other_than "$pid" && wait_until 20 unit_is ActiveState active || return 1
+		wait_until 10 other_than "$pid" && wait_until 10 unit_is ActiveState active || return 1
 	done
 }
 primary 5432
